@@ -1,0 +1,73 @@
+// swift-tools-version: 6.2
+// One helper per kind of target, so that each target below is one line that says what it may import.
+// The arrows here are the arrows of docs/ARCHITECTURE.md; Tests/OriginTests/ModuleArrowsTests.swift holds them.
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableExperimentalFeature("Lifetimes"),
+  .treatAllWarnings(as: .error),
+]
+
+let argumentParser = Target.Dependency.product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let toml = Target.Dependency.product(name: "TOMLKit", package: "TOMLKit")
+
+func system(_ name: String, pkgConfig: String? = nil, apt: String? = nil) -> Target {
+  .systemLibrary(
+    name: name, path: "Sources/\(name)", pkgConfig: pkgConfig,
+    providers: apt.map { [.apt([$0])] })
+}
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(
+    name: name, dependencies: dependencies, path: "Sources/\(name)", swiftSettings: strict)
+}
+
+/// SwiftPM keeps `Plugins/` for build plugins, so each plugin states its path.
+func plugin(_ folder: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(
+    name: "\(folder)Plugin", dependencies: dependencies, path: "Plugins/\(folder)",
+    exclude: ["README.md"], swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: strict)
+}
+
+let package = Package(
+  name: "headwater",
+  products: [.executable(name: "headwater", targets: ["headwater"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+  ],
+  targets: [
+    system("CLibUV", pkgConfig: "libuv", apt: "libuv1-dev"),
+    system("CLMDB", pkgConfig: "lmdb", apt: "liblmdb-dev"),
+    system("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
+    system("CLibAV", pkgConfig: "libavformat", apt: "libavformat-dev"),
+    system("CLinux"),
+
+    module("HTTP"),
+    module("Packaging"),
+    module("Loop", ["CLibUV", "CLinux"]),
+    module("Store", ["CLMDB", "COpenSSL", "CLinux"]),
+    module("Codec", ["CLibAV"]),
+    module("Origin", ["HTTP", "Packaging", "Store", "Loop", "CLinux", logging, toml]),
+    plugin("Headers", ["Origin", "HTTP"]),
+    .executableTarget(
+      name: "headwater",
+      dependencies: [
+        "Origin", "HTTP", "Packaging", "Store", "Loop", "HeadersPlugin", argumentParser, logging,
+      ],
+      path: "Sources/headwater", swiftSettings: strict),
+  ],
+  cxxLanguageStandard: .cxx17
+)

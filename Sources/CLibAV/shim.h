@@ -1,0 +1,11 @@
+#pragma once
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libavutil/avutil.h>
+
+// Macros that do not import into Swift.
+static const int clibav_error_eof = AVERROR_EOF;
+static const int clibav_error_permission = AVERROR(EPERM);
+static const int clibav_error_again = AVERROR(EAGAIN);
+static const int64_t clibav_no_pts = AV_NOPTS_VALUE;
+static const int clibav_seek_size = AVSEEK_SIZE;

@@ -1,0 +1,44 @@
+#pragma once
+// System calls that Glibc's module hides behind _GNU_SOURCE, or that the C library has no wrapper for yet.
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+// cachestat(2), Linux 6.5: which pages of a file range are in the page cache.
+struct clinux_cachestat_range {
+  uint64_t off;
+  uint64_t len;
+};
+struct clinux_cachestat {
+  uint64_t cached;
+  uint64_t dirty;
+  uint64_t writeback;
+  uint64_t evicted;
+  uint64_t recently_evicted;
+};
+#ifndef __NR_cachestat
+#define __NR_cachestat 451
+#endif
+static inline int clinux_cachestat(
+    int fd, struct clinux_cachestat_range *range, struct clinux_cachestat *out) {
+  return (int)syscall(__NR_cachestat, fd, range, out, 0);
+}
+
+// preadv2(2) with RWF_NOWAIT: read only what is in the page cache.
+static inline ssize_t clinux_pread_nowait(int fd, void *bytes, size_t count, off_t offset) {
+  struct iovec vector = {bytes, count};
+  return preadv2(fd, &vector, 1, offset, 0x00000008);
+}
+
+static inline ssize_t clinux_sendfile(int out, int in, off_t *offset, size_t count) {
+  return sendfile(out, in, offset, count);
+}
