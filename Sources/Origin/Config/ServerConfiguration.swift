@@ -1,0 +1,225 @@
+/// What `etc/headwater.toml` says: everything that belongs to the server and not to one site.
+///
+/// Compared as one value, which is how a reload finds out whether anything changed.
+public struct ServerConfiguration: Sendable, Equatable {
+  /// For players and CDNs. At least one; no two equal unless their port is 0.
+  public var listen: [ListenAddress]
+  /// Health, metrics and console; `nil` when turned off.
+  public var admin: ListenAddress?
+  /// Event loops; 0 for one per core.
+  public var threads: Int
+  /// Threads for what blocks, shared by all loops.
+  public var workerThreads: Int
+  /// The folder of blobs and index, absolute or relative to the current folder.
+  public var storage: String
+  /// The pattern of the site files, relative to the configuration file.
+  public var sites: String
+  /// How long requests that run may go on after SIGTERM.
+  public var drainTimeoutMilliseconds: Int
+  public var limits: Limits
+  public var log: Log
+  public var store: Store
+
+  /// What one client may cost.
+  public struct Limits: Sendable, Equatable {
+    public var requestLineBytes: Int
+    /// Request line, fields and the empty line together.
+    public var headerBlockBytes: Int
+    public var fields: Int
+    /// Ranges in one request.
+    public var ranges: Int
+    public var headerTimeoutMilliseconds: Int
+    public var idleTimeoutMilliseconds: Int
+    public var sendTimeoutMilliseconds: Int
+    /// Open connections in the whole process.
+    public var connections: Int
+    /// Requests of one connection that wait behind the one being answered.
+    public var pipelined: Int
+  }
+
+  public struct Log: Sendable, Equatable {
+    /// A level of swift-log by its name, `trace` to `critical`.
+    public var level: String
+    public var access: AccessFormat
+    /// Absolute or relative to the current folder; `-` for standard output.
+    public var accessPath: String
+  }
+
+  public enum AccessFormat: String, Sendable, CaseIterable {
+    case off
+    case json
+    /// Apache's combined format.
+    case combined
+  }
+
+  public struct Store: Sendable, Equatable {
+    /// Address space reserved for the index, not disk space.
+    public var indexMapSizeBytes: Int
+    /// How long a replaced generation goes on being served.
+    public var generationGraceMilliseconds: Int
+    /// How old a blob that nothing refers to must be before it is removed.
+    public var gcGraceMilliseconds: Int
+  }
+
+  /// The configuration of a server whose file says nothing.
+  public static let defaults = ServerConfiguration(schema.defaults, base: "")
+
+  /// - Parameters:
+  ///   - table: decoded by `ServerConfiguration.schema`.
+  ///   - base: the folder that relative paths start from.
+  init(_ table: ConfigTable, base: String) {
+    let server = table.table("server")
+    listen = server.strings("listen").compactMap { ListenAddress($0) }
+    admin = ListenAddress(server.string("admin"))
+    threads = server.integer("threads")
+    workerThreads = server.integer("worker_threads")
+    storage = ConfigPathText.join(base, server.string("storage"))
+    sites = server.string("sites")
+    drainTimeoutMilliseconds = server.durationMilliseconds("drain_timeout")
+
+    let limits = table.table("limits")
+    self.limits = Limits(
+      requestLineBytes: limits.sizeBytes("request_line"), headerBlockBytes: limits.sizeBytes("header_block"),
+      fields: limits.integer("fields"), ranges: limits.integer("ranges"),
+      headerTimeoutMilliseconds: limits.durationMilliseconds("header_timeout"),
+      idleTimeoutMilliseconds: limits.durationMilliseconds("idle_timeout"),
+      sendTimeoutMilliseconds: limits.durationMilliseconds("send_timeout"),
+      connections: limits.integer("connections"), pipelined: limits.integer("pipelined"))
+
+    let log = table.table("log")
+    let accessPath = log.string("access_path")
+    self.log = Log(
+      level: log.string("level"), access: AccessFormat(rawValue: log.string("access")) ?? .off,
+      accessPath: accessPath == "-" ? "-" : ConfigPathText.join(base, accessPath))
+
+    let store = table.table("store")
+    self.store = Store(
+      indexMapSizeBytes: store.sizeBytes("index_map_size"),
+      generationGraceMilliseconds: store.durationMilliseconds("generation_grace"),
+      gcGraceMilliseconds: store.durationMilliseconds("gc_grace"))
+  }
+}
+
+extension ServerConfiguration {
+  /// Every key of `etc/headwater.toml`, declared.
+  public static let schema = ConfigSection(
+    "", "The server: one file, `etc/headwater.toml`.", sections: [server, limits, log, store])
+
+  private static let server = ConfigSection(
+    "server", "Where the server listens, what it runs on and where it keeps its files.",
+    keys: [
+      .strings(
+        "listen", default: ["0.0.0.0:8080"], of: ListenAddress.text,
+        "Addresses for players and CDNs, numeric, IPv6 in brackets. Port 0 lets the system choose.",
+        example: ["0.0.0.0:8080", "[::]:8080"]),
+      .string(
+        "admin", default: "127.0.0.1:9090", ListenAddress.textOrEmpty,
+        "Address for health, metrics and the console. Never make it public. Empty: none.",
+        example: "127.0.0.1:9191"),
+      .integer(
+        "threads", default: 0, in: 0...1024, "Event loops. 0: one for each processor core.", example: 4),
+      .integer(
+        "worker_threads", default: 4, in: 1...256,
+        "Threads for work that blocks, such as reading cold files; shared by all event loops.", example: 8),
+      .string(
+        "storage", default: "storage", .nonEmpty,
+        """
+        The folder of blobs, index, incoming and quarantine, on one file system. A relative path starts at the \
+        folder that holds `etc`, if the configuration file lies in a folder of that name, else at the \
+        configuration file's own folder.
+        """, example: "/var/lib/headwater"),
+      .string(
+        "sites", default: "sites/*.toml", sitesPattern,
+        "The site files, relative to this file; `*` in the last part stands for any name. Without any such "
+          + "file one site called `default` serves every host.",
+        example: "tenants/*.toml"),
+      .duration(
+        "drain_timeout", default: "30s", from: "0s", to: "1h",
+        "How long running requests may go on after SIGTERM before their connections are closed.",
+        example: "2m"),
+    ],
+    validate: { table in
+      guard table.strings("listen").isEmpty else {
+        return Set(table.strings("listen")).contains(table.string("admin"))
+          ? [ConfigComplaint(at: ["admin"], "admin uses an address of listen", code: .duplicate)] : []
+      }
+      return [ConfigComplaint(at: ["listen"], "listen needs at least one address")]
+    })
+
+  private static let sitesPattern = ConfigText("a path, with \"*\" in its last part only") { text in
+    guard !ConfigPathText.name(of: text).isEmpty else { return .refused(suggestion: text + "*.toml") }
+    return ConfigPathText.folder(of: text).contains("*") ? .refused() : .accepted(text)
+  }
+
+  private static let limits = ConfigSection(
+    "limits", "What one client may cost. Beyond a limit the answer is an error, never a crash.",
+    keys: [
+      .size(
+        "request_line", default: "8KiB", from: "256B", to: "64KiB",
+        "Longest method, target and version together; 414 beyond.", example: "4KiB"),
+      .size(
+        "header_block", default: "32KiB", from: "1KiB", to: "64KiB",
+        "Longest request head, the request line included; 431 beyond.", example: "16KiB"),
+      .integer(
+        "fields", default: 100, in: 8...1000, "Most header fields in a request; 431 beyond.", example: 64),
+      .integer(
+        "ranges", default: 16, in: 1...256,
+        "Most ranges in one request; beyond, the whole representation is sent.", example: 4),
+      .duration(
+        "header_timeout", default: "10s", from: "1s", to: "10m",
+        "Longest time from the first byte of a request head to its last.", example: "5s"),
+      .duration(
+        "idle_timeout", default: "190s", from: "1s", to: "1h",
+        "How long a connection may wait for its next request. Longer than the CDN's own, so that it closes first.",
+        example: "75s"),
+      .duration(
+        "send_timeout", default: "60s", from: "1s", to: "1h",
+        "How long a client may take no byte of a response that waits for it.", example: "30s"),
+      .integer(
+        "connections", default: 65_536, in: 16...4_194_304,
+        "Most open connections in the process; beyond, new ones are closed at once.", example: 10_000),
+      .integer(
+        "pipelined", default: 32, in: 1...1024,
+        "Most requests of one connection that wait behind the one being answered.", example: 8),
+    ],
+    validate: { table in
+      guard table.sizeBytes("request_line") > table.sizeBytes("header_block") else { return [] }
+      return [
+        ConfigComplaint(
+          at: ["request_line"], "request_line is part of header_block and cannot be larger", code: .outOfRange
+        )
+      ]
+    })
+
+  private static let log = ConfigSection(
+    "log", "What is written about the work. Secrets and tokens never are.",
+    keys: [
+      .string(
+        "level", default: "info", .oneOf("trace", "debug", "info", "notice", "warning", "error", "critical"),
+        "The least level that is written to standard error.", example: "warning"),
+      .string(
+        "access", default: "json", .oneOf("off", "json", "combined"),
+        "One line for each request: none, a JSON object, or the combined format of Apache and nginx.",
+        example: "combined"),
+      .string(
+        "access_path", default: "-", .nonEmpty,
+        "The file of access lines, found as `storage` is; `-` for standard output.",
+        example: "/var/log/headwater/access.log"),
+    ])
+
+  private static let store = ConfigSection(
+    "store", "How the store of blobs and its index behave.",
+    keys: [
+      .size(
+        "index_map_size", default: "64GiB", from: "64MiB", to: "16TiB",
+        "Address space reserved for the index: the most it can grow to, not what it takes on disk.",
+        example: "16GiB"),
+      .duration(
+        "generation_grace", default: "24h", from: "0s", to: "365d",
+        "How long a replaced generation goes on being served. At least as long as the longest playback.",
+        example: "7d"),
+      .duration(
+        "gc_grace", default: "24h", from: "1m", to: "365d",
+        "How old a blob that nothing refers to must be before `headwater gc` removes it.", example: "2d"),
+    ])
+}
