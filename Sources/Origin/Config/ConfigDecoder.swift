@@ -51,7 +51,10 @@ struct ConfigDecoder {
             innerPath, .wrongType, "\(TOMLText.quoted(inner.name)) is a section, not \(entry.typeName)",
             suggestion: "[\(innerPath.text)]")
         }
+        let noted = problems
         table.values[inner.name] = .table(decode(inner, [:], at: innerPath))
+        // What is missing inside a section that is not even one would be noise.
+        if entry != nil { problems = noted }
       }
     }
     if section.role == .plugin, !table.bool("enabled") {

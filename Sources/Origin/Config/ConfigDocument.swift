@@ -9,8 +9,8 @@ struct ConfigDocument {
     case string(String)
     case integer(Int)
     case bool(Bool)
-    /// What no key takes: floating-point numbers, dates and times, by their name with its article.
-    case other(String)
+    /// What no key takes and the locator refuses: fractions, dates and times.
+    case other
 
     var typeName: String {
       switch self {
@@ -18,8 +18,8 @@ struct ConfigDocument {
       case .list: "a list"
       case .string: "a string"
       case .integer: "an integer"
-      case .bool: "true or false"
-      case .other(let name): name
+      case .bool: "a boolean"
+      case .other: "a value of another type"
       }
     }
   }
@@ -31,31 +31,48 @@ struct ConfigDocument {
   /// Parses a whole file. A text that is not TOML gives an empty document and one problem: where to go on
   /// after a syntax error would be a guess.
   static func parse(bytes: [UInt8], file: String) -> (document: ConfigDocument, problems: [ConfigProblem]) {
-    let locator = ConfigLocator(bytes)
-    func failure(_ place: ConfigPosition, _ message: String) -> (ConfigDocument, [ConfigProblem]) {
+    func failure(
+      _ place: ConfigPosition, _ message: String, suggestion: String? = nil
+    ) -> (ConfigDocument, [ConfigProblem]) {
       let problem = ConfigProblem(
-        file: file, line: place.line, column: place.column, code: .syntax, message: message)
+        file: file, line: place.line, column: place.column, code: .syntax, message: message,
+        suggestion: suggestion)
       return (ConfigDocument(file: file, root: [:], locator: ConfigLocator([])), [problem])
     }
-    guard let text = String(validating: bytes, as: UTF8.self) else {
+    guard String(validating: bytes, as: UTF8.self) != nil else {
       return failure(firstInvalidByte(in: bytes), "the file is not UTF-8")
     }
     if let zero = bytes.firstIndex(of: 0) {
       return failure(position(of: zero, in: bytes), "a NUL character cannot be used here")
     }
-    if let place = locator.firstNUL { return failure(place, "a NUL character cannot be used here") }
-    if let place = locator.tooDeep {
-      return failure(place, "tables and lists are nested more than \(ConfigLocator.deepestNesting) deep")
+    let locator = ConfigLocator(bytes)
+    do throws(SyntaxError) {
+      // What comes before a refused statement may hold an earlier error: the first one is reported.
+      let sound = bytes.prefix(locator.refusal?.statementOffset ?? bytes.count)
+      let root = try parse(String(decoding: sound, as: UTF8.self))
+      if let refusal = locator.refusal {
+        return failure(refusal.place, refusal.message, suggestion: refusal.suggestion)
+      }
+      return (ConfigDocument(file: file, root: root, locator: locator), [])
+    } catch {
+      return failure(error.place, error.message)
     }
+  }
+
+  private struct SyntaxError: Error {
+    let place: ConfigPosition
+    let message: String
+  }
+
+  private static func parse(_ text: String) throws(SyntaxError) -> [String: Node] {
     do {
-      let table = try TOMLTable(string: text)
-      return (ConfigDocument(file: file, root: entries(of: table), locator: locator), [])
+      return entries(of: try TOMLTable(string: text))
     } catch let error as TOMLParseError {
       let place = ConfigPosition(
         line: max(1, error.source.begin.line), column: max(1, error.source.begin.column))
-      return failure(place, error.description)
+      throw SyntaxError(place: place, message: error.description)
     } catch {
-      return failure(.start, "the file cannot be parsed: \(error)")
+      throw SyntaxError(place: .start, message: "the file cannot be parsed: \(error)")
     }
   }
 
@@ -73,12 +90,9 @@ struct ConfigDocument {
     case .table: value.table.map { .table(entries(of: $0)) } ?? .table([:])
     case .array: .list(value.array.map { array in array.map { node($0) } } ?? [])
     case .string: .string(value.string ?? "")
-    case .int: value.int.map(Node.integer) ?? .other("an integer")
+    case .int: value.int.map(Node.integer) ?? .other
     case .bool: .bool(value.bool ?? false)
-    case .double: .other("a floating-point number")
-    case .date: .other("a date")
-    case .time: .other("a time")
-    case .dateTime: .other("a date with a time")
+    case .double, .date, .time, .dateTime: .other
     }
   }
 

@@ -5,28 +5,38 @@
 /// no numbers, no rules about what may be defined twice. Where the text is not TOML it goes on with the next
 /// line, because the library has already reported that or will.
 ///
+/// It is also the gate before the library, which (toml++ 3.4) relies on assertions where it should report an
+/// error, among them `[=]` and damaged dates, and which follows dotted keys to any depth. So a header that does
+/// not begin with a key, and a bare value that is neither a whole number nor true or false, are refused here: no
+/// key takes dates or fractions.
+///
 /// What holds:
-/// - for valid TOML, each key path that the library reports is known here, lists by number;
+/// - for valid TOML within the gate, each key path that the library reports is known here, lists by number;
 /// - a key defined in parts (`[a]` and `a.b = 1`) has the place of its first mention;
-/// - any bytes at all are scanned in linear time, and nesting over `deepestNesting` stops the scan, which is
-///   noted in `tooDeep`. The library itself follows dotted keys to any depth and would exhaust the stack, so
-///   the scan comes before the parse.
+/// - any bytes at all are scanned in linear time; the first refusal ends the scan.
 struct ConfigLocator {
   /// The greatest number of steps in a key path, and of brackets inside each other.
   static let deepestNesting = 32
 
   private(set) var keys: [ConfigPath: ConfigPosition] = [:]
   private(set) var values: [ConfigPath: ConfigPosition] = [:]
-  /// Where nesting went over `deepestNesting`.
-  private(set) var tooDeep: ConfigPosition?
-  /// The first character U+0000, plain or escaped: C strings, and so the library, end there.
-  private(set) var firstNUL: ConfigPosition?
+  /// Why the text must not reach the library, if so.
+  private(set) var refusal: Refusal?
+
+  struct Refusal: Equatable {
+    let place: ConfigPosition
+    let message: String
+    let suggestion: String?
+    /// Where the line begins on which the refused statement does. The bytes before are whole statements.
+    let statementOffset: Int
+  }
 
   private let bytes: [UInt8]
   private var offset = 0
   private var place = ConfigPosition.start
   /// How many `[[table]]` headers were seen for each list.
   private var listCounts: [ConfigPath: Int] = [:]
+  private var statementOffset = 0
 
   init(_ bytes: [UInt8]) {
     self.bytes = bytes
@@ -58,9 +68,10 @@ struct ConfigLocator {
 
   private mutating func scanDocument() {
     var table: ConfigPath = []
-    while tooDeep == nil {
+    while refusal == nil {
       skipBlank()
       guard let byte = peek else { return }
+      statementOffset = offset
       if byte == UInt8(ascii: "[") {
         table = scanHeader() ?? table
       } else {
@@ -76,6 +87,13 @@ struct ConfigLocator {
     advance()
     let isList = peek == UInt8(ascii: "[")
     if isList { advance() }
+    skipSpaces()
+    guard let byte = peek, byte < 0x80,
+      Self.isBare(byte) || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'")
+    else {
+      refuse(place, "a table's name is missing after \"[\"")
+      return nil
+    }
     guard let names = scanKey() else { return nil }
     var path: ConfigPath = []
     for (number, name) in names.enumerated() {
@@ -127,7 +145,7 @@ struct ConfigLocator {
       }
       names.append((text, start))
       guard names.count <= Self.deepestNesting else {
-        tooDeep = tooDeep ?? start
+        refuse(start, Self.tooDeep)
         return nil
       }
       skipSpaces()
@@ -141,22 +159,40 @@ struct ConfigLocator {
   private mutating func scanValue(at path: ConfigPath, depth: Int) {
     Self.note(&values, path, place)
     guard depth < Self.deepestNesting, path.count <= 2 * Self.deepestNesting else {
-      tooDeep = tooDeep ?? place
+      refuse(place, Self.tooDeep)
       return
     }
     switch peek {
     case UInt8(ascii: "\""), UInt8(ascii: "'"): _ = scanString()
     case UInt8(ascii: "["): scanList(at: path, depth: depth)
     case UInt8(ascii: "{"): scanBraces(at: path, depth: depth)
-    default:
-      while let byte = peek, !Self.endsBareValue(byte) { advance() }
+    default: scanBareValue()
     }
+  }
+
+  /// What is neither quoted nor bracketed, up to the end of the value.
+  private mutating func scanBareValue() {
+    let start = place
+    let first = offset
+    while let byte = peek, !Self.endsBareValue(byte) { advance() }
+    var end = offset
+    while end > first, bytes[end - 1] == UInt8(ascii: " ") || bytes[end - 1] == UInt8(ascii: "\t") {
+      end -= 1
+    }
+    let token = bytes[first..<end]
+    guard !Self.isBareValue(token) else { return }
+    guard !token.isEmpty else { return refuse(start, "a value is missing") }
+    let text = String(decoding: token.prefix(64), as: UTF8.self)
+    let lower = text.lowercased()
+    refuse(
+      start, "\(text) is not a value: strings stand in quotes, and dates and fractions have no use here",
+      suggestion: lower == "true" || lower == "false" ? lower : TOMLText.quoted(text))
   }
 
   private mutating func scanList(at path: ConfigPath, depth: Int) {
     advance()
     var count = 0
-    while tooDeep == nil {
+    while refusal == nil {
       skipBlank()
       guard let byte = peek else { return }
       if byte == UInt8(ascii: "]") { return advance() }
@@ -176,7 +212,7 @@ struct ConfigLocator {
 
   private mutating func scanBraces(at path: ConfigPath, depth: Int) {
     advance()
-    while tooDeep == nil {
+    while refusal == nil {
       skipBlank()
       guard let byte = peek else { return }
       if byte == UInt8(ascii: "}") { return advance() }
@@ -214,7 +250,7 @@ struct ConfigLocator {
       } else if byte == UInt8(ascii: "\n"), !isLong {
         break
       } else {
-        if byte == 0 { firstNUL = firstNUL ?? place }
+        if byte == 0 { refuse(place, Self.noNUL) }
         content.append(byte)
         advance()
       }
@@ -254,9 +290,37 @@ struct ConfigLocator {
         code = code << 4 | UInt32(digit)
         advance()
       }
-      if code == 0 { firstNUL = firstNUL ?? start }
+      if code == 0 { refuse(start, Self.noNUL) }
       if let scalar = Unicode.Scalar(code) { content.append(contentsOf: String(scalar).utf8) }
     default: content.append(kind)
+    }
+  }
+
+  // MARK: - Refusals
+
+  private static let tooDeep = "tables and lists are nested more than \(deepestNesting) deep"
+  /// C strings, and so the library, end at U+0000.
+  private static let noNUL = "a NUL character cannot be used here"
+
+  private mutating func refuse(_ place: ConfigPosition, _ message: String, suggestion: String? = nil) {
+    if refusal != nil { return }
+    refusal = Refusal(
+      place: place, message: message, suggestion: suggestion, statementOffset: statementOffset)
+  }
+
+  /// `true`, `false`, or a whole number in one of TOML's four notations.
+  private static func isBareValue(_ token: ArraySlice<UInt8>) -> Bool {
+    if token.elementsEqual("true".utf8) || token.elementsEqual("false".utf8) { return true }
+    var digits = token
+    if let sign = digits.first, sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") {
+      digits.removeFirst()
+    }
+    guard let first = digits.first, (0x30...0x39).contains(first) else { return false }
+    let isPrefixed = ["0x", "0o", "0b"].contains { digits.starts(with: $0.utf8) }
+    if isPrefixed { digits = digits.dropFirst(2) }
+    return digits.allSatisfy { byte in
+      (0x30...0x39).contains(byte) || byte == UInt8(ascii: "_")
+        || isPrefixed && Character(Unicode.Scalar(byte)).isHexDigit
     }
   }
 

@@ -120,9 +120,10 @@ private struct UnitTable: Sendable {
   }
 
   func suggestion(forPlain number: Int) -> String? {
-    guard number >= 0 else { return nil }
-    guard let amount = sum(0, number, units.first { $0.name == plainUnit }?.factor ?? 1) else { return nil }
-    return render(amount)
+    let plain = "\(number)\(plainUnit)"
+    guard let amount = try? parse(plain) else { return nil }
+    // 65536 is easier to check as 64KiB, 90s is as good as 1m30s.
+    return mayCombine ? plain : render(amount)
   }
 
   private func refusal(of text: String) -> ConfigUnitError {

@@ -3,10 +3,12 @@ enum NearestName {
   /// The candidate with the fewest edits away from `name`, if it is near enough to be meant.
   ///
   /// Near means at most two edits, or a third of the longer name. Letter case and `-` for `_` cost nothing.
+  /// Where none is, the first candidate that begins with `name`: `warn` means `warning`.
   /// Complexity: the product of the lengths, per candidate; names over 64 bytes are not compared.
   static func of(_ name: String, in candidates: [String]) -> String? {
     let wanted = folded(name)
     guard wanted.count <= 64 else { return nil }
+    let begun = wanted.count >= 3 ? candidates.first { folded($0).starts(with: wanted) } : nil
     var best: (name: String, distance: Int)?
     for candidate in candidates {
       let other = folded(candidate)
@@ -16,7 +18,7 @@ enum NearestName {
       guard distance <= limit, distance < max(wanted.count, other.count) else { continue }
       if best.map({ distance < $0.distance }) ?? true { best = (candidate, distance) }
     }
-    return best?.name
+    return best?.name ?? begun
   }
 
   private static func folded(_ name: String) -> [UInt8] {

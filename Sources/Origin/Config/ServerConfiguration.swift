@@ -141,7 +141,10 @@ extension ServerConfiguration {
     validate: { table in
       guard table.strings("listen").isEmpty else {
         return Set(table.strings("listen")).contains(table.string("admin"))
-          ? [ConfigComplaint(at: ["admin"], "admin uses an address of listen", code: .duplicate)] : []
+          ? [
+            ConfigComplaint(
+              at: ["admin"], "listen and admin both have \(table.string("admin"))", code: .duplicate)
+          ] : []
       }
       return [ConfigComplaint(at: ["listen"], "listen needs at least one address")]
     })

@@ -1,0 +1,71 @@
+/// An address to listen on: a numeric IP address and a port.
+public struct ListenAddress: Sendable, Equatable, Hashable, CustomStringConvertible {
+  /// A numeric IPv4 or IPv6 address, without brackets.
+  public let host: String
+  /// 0 to 65535; 0 lets the system choose.
+  public let port: Int
+
+  public init(host: String, port: Int) {
+    self.host = host
+    self.port = port
+  }
+
+  /// The address in `text`, `192.0.2.1:8080` or `[::1]:8080`, or `nil` if it is not one.
+  public init?(_ text: String) {
+    guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+      return nil
+    }
+    // `UInt16` also reads "+80".
+    guard text[text.index(after: colon)...].utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+      return nil
+    }
+    let host = text[..<colon]
+    if host.hasPrefix("["), host.hasSuffix("]") {
+      guard let address = IPAddress.canonicalIPv6(String(host.dropFirst().dropLast())) else { return nil }
+      self.init(host: address, port: Int(port))
+    } else {
+      guard IPAddress.isIPv4(String(host)) else { return nil }
+      self.init(host: String(host), port: Int(port))
+    }
+  }
+
+  public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+  /// What `listen` and `admin` take.
+  static let text = ConfigText("an address with a port such as \"0.0.0.0:8080\"") { text in
+    if let address = ListenAddress(text) { return .accepted(address.description) }
+    if text.hasSuffix(" tls"), let address = ListenAddress(String(text.dropLast(4))) {
+      return .refused(
+        reason:
+          "TLS listeners are not available in this version: \(TOMLText.quoted(text)) would not be encrypted",
+        suggestion: address.description)
+    }
+    return .refused(suggestion: nearest(to: text, standard: "0.0.0.0"))
+  }
+
+  /// As `text`, or the empty string.
+  static let textOrEmpty = ConfigText("an address with a port such as \"127.0.0.1:9090\", or \"\" for none") {
+    if $0.isEmpty { return .accepted("") }
+    guard case .refused(let reason, _) = text.check($0) else { return text.check($0) }
+    // A port by itself must not turn into an address that everybody reaches.
+    return .refused(reason: reason, suggestion: nearest(to: $0, standard: "127.0.0.1"))
+  }
+
+  /// - Parameter standard: the address where there is only a port.
+  private static func nearest(to text: String, standard: String) -> String? {
+    var bare = Substring(text.filter { $0 != " " })
+    if bare.hasSuffix("tls") { bare = bare.dropLast(3) }
+    let parts = bare.split(separator: ":", omittingEmptySubsequences: false)
+    if let last = parts.last, let port = UInt16(last) {
+      switch parts.dropLast().joined(separator: ":") {
+      case "", "*": return "\(standard):\(port)"
+      case "localhost": return "127.0.0.1:\(port)"
+      case let host:
+        if let address = ListenAddress("\(host):\(port)") ?? ListenAddress("[\(host)]:\(port)") {
+          return address.description
+        }
+      }
+    }
+    return (ListenAddress("\(bare):8080") ?? ListenAddress("[\(bare)]:8080"))?.description
+  }
+}
