@@ -29,6 +29,8 @@ public struct ConfigKey: Sendable {
   /// What stands for an absent key. `nil`: the key is required, or it is an optional secret.
   public let defaultValue: ConfigValue?
   public let isRequired: Bool
+  /// The default as TOML, spelled as it was declared, or `nil` where there is none.
+  public let defaultText: String?
   /// One or two sentences for the person who writes the file.
   public let documentation: String
   /// A value other than the default, as TOML.
@@ -65,7 +67,7 @@ public struct ConfigKey: Sendable {
     let milliseconds = ConfigDuration.declared(value)
     precondition(range.contains(milliseconds), "the default of \(name) lies outside its own range")
     return ConfigKey(
-      name, .duration(range), .durationMilliseconds(milliseconds), documentation,
+      name, .duration(range), .durationMilliseconds(milliseconds), written: value, documentation,
       example: TOMLText.quoted(example))
   }
 
@@ -78,7 +80,7 @@ public struct ConfigKey: Sendable {
     let bytes = ConfigSize.declared(value)
     precondition(range.contains(bytes), "the default of \(name) lies outside its own range")
     return ConfigKey(
-      name, .size(range), .sizeBytes(bytes), documentation, example: TOMLText.quoted(example))
+      name, .size(range), .sizeBytes(bytes), written: value, documentation, example: TOMLText.quoted(example))
   }
 
   /// A list of strings, each of the kind `text`.
@@ -101,11 +103,14 @@ public struct ConfigKey: Sendable {
 
   /// A list of tables, each with the keys given; empty when absent.
   ///
-  /// - Parameter identity: the key by which an entry is known: two entries with the same value are a problem.
+  /// - Parameters:
+  ///   - identity: the key by which an entry is known: two entries with the same value are a problem.
+  ///   - validate: rules over several keys of one entry; see `ConfigSection.validate`.
   public static func tables(
-    _ name: String, of keys: [ConfigKey], identity: String? = nil, _ documentation: String, example: String
+    _ name: String, of keys: [ConfigKey], identity: String? = nil, _ documentation: String, example: String,
+    validate: (@Sendable (ConfigTable) -> [ConfigComplaint])? = nil
   ) -> ConfigKey {
-    let entry = ConfigSection(name, documentation, keys: keys)
+    let entry = ConfigSection(name, documentation, keys: keys, validate: validate)
     return ConfigKey(name, .tables(entry, identity: identity), .tables([]), documentation, example: example)
   }
 
@@ -116,7 +121,11 @@ public struct ConfigKey: Sendable {
       example: "{ \(name)_file = \"secrets/\(name).key\" }")
   }
 
-  init(_ name: String, _ kind: Kind, _ value: ConfigValue?, _ documentation: String, example: String) {
+  private init(
+    _ name: String, _ kind: Kind, _ value: ConfigValue?, written: String? = nil, _ documentation: String,
+    example: String
+  ) {
+    self.defaultText = written.map(TOMLText.quoted) ?? value?.toml
     self.name = name
     self.kind = kind
     self.defaultValue = value
@@ -129,11 +138,5 @@ public struct ConfigKey: Sendable {
   public var writtenNames: [String] {
     if case .secret = kind { return ["\(name)_file", "\(name)_env"] }
     return [name]
-  }
-
-  /// The default as TOML, or `nil` where there is none.
-  public var defaultText: String? {
-    if case .secret = kind { return nil }
-    return defaultValue?.toml
   }
 }

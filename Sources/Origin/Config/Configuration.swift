@@ -42,19 +42,20 @@ public struct ConfigurationResult: Sendable {
 }
 
 /// One run over all files.
-private struct ConfigurationLoader {
+struct ConfigurationLoader {
   let plugins: [PluginDeclaration]
   let environment: [String: String]
-  var problems: [ConfigProblem] = []
-  var sources: [String] = []
+  private var problems: [ConfigProblem] = []
+  private var sources: [String] = []
   /// Which site has which host, to find hosts that two sites want.
-  var owners: [String: String] = [:]
+  private var owners: [String: String] = [:]
 
   init(plugins: [PluginDeclaration], environment: [String: String]) {
     self.plugins = plugins
     self.environment = environment
   }
 
+  /// - Parameter mustExist: whether the lack of the server's file is an error.
   mutating func load(path: String, mustExist: Bool) -> ConfigurationResult {
     let base = ConfigPathText.base(ofConfiguration: path, workingFolder: ConfigFile.workingFolder())
     var table = ServerConfiguration.schema.defaults
