@@ -47,7 +47,7 @@ import Testing
     let server = ServerConfiguration.schema
     let serverText = try ConfigFixture.read(ConfigFixture.packageFolder + "/etc/headwater.toml")
     var stillRead = 0
-    for round in 0..<1_000 {
+    for round in 0..<400 {
       let isServer = round % 4 == 0
       let bytes = Self.damaged(isServer ? serverText : Array(Self.tricky.utf8), &random)
       let (document, syntax) = ConfigDocument.parse(bytes: bytes, file: "x.toml")
@@ -70,7 +70,7 @@ import Testing
       }
     }
     // The damage must leave some files readable, or the decoder was never tried.
-    #expect(stillRead > 50, "seed \(seed)")
+    #expect(stillRead > 20, "seed \(seed)")
   }
 
   private static func damaged(_ original: [UInt8], _ random: inout ConfigRandom) -> [UInt8] {

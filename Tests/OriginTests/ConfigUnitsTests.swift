@@ -66,7 +66,7 @@ import Testing
     let seed: UInt64 = 0x5EED_0001
     var random = ConfigRandom(seed: seed)
     let alphabet = Array("0123456789 .,smhdwyKMGTiBkb-")
-    for _ in 0..<20_000 {
+    for _ in 0..<3_000 {
       let length = Int.random(in: 0...8, using: &random)
       let text = String((0..<length).map { _ in alphabet.randomElement(using: &random) ?? "0" })
       do throws(ConfigUnitError) {
@@ -91,7 +91,7 @@ import Testing
   @Test func whatIsRenderedParsesToTheSame() throws {
     let seed: UInt64 = 0x5EED_0002
     var random = ConfigRandom(seed: seed)
-    for _ in 0..<5_000 {
+    for _ in 0..<1_000 {
       let amount = Int(random.next() >> UInt64.random(in: 1...63, using: &random))
       let duration = ConfigDuration.render(milliseconds: amount)
       let size = ConfigSize.render(bytes: amount)
