@@ -27,8 +27,9 @@ struct BoxWriter {
     withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
   }
 
-  mutating func fourCC(_ code: FourCC) {
-    u32(code.rawValue)
+  /// A four-character code, spelled as it is written.
+  mutating func fourCC(_ code: StaticString) {
+    code.withUTF8Buffer { bytes.append(contentsOf: $0) }
   }
 
   mutating func zeros(_ count: Int) {
@@ -46,7 +47,7 @@ struct BoxWriter {
   }
 
   /// Opens a box; hand the result to `end`.
-  mutating func begin(_ type: FourCC) -> Int {
+  mutating func begin(_ type: StaticString) -> Int {
     let start = bytes.count
     u32(0)
     fourCC(type)
@@ -54,7 +55,7 @@ struct BoxWriter {
   }
 
   /// Opens a full box, that is one that starts with a version and 24 flag bits.
-  mutating func begin(_ type: FourCC, version: UInt8, flags: UInt32) -> Int {
+  mutating func begin(_ type: StaticString, version: UInt8, flags: UInt32) -> Int {
     let start = begin(type)
     u32(UInt32(version) << 24 | flags & 0xFF_FFFF)
     return start
@@ -76,15 +77,5 @@ struct BoxWriter {
     var span = bytes.mutableSpan
     var raw = span.mutableBytes
     fill(&raw, start)
-  }
-}
-
-extension FourCC {
-  /// The code spelled by four ASCII characters, such as `"moov"`.
-  init(_ spelling: StaticString) {
-    self.init(
-      rawValue: spelling.withUTF8Buffer { characters in
-        characters.reduce(0) { $0 << 8 | UInt32($1) }
-      })
   }
 }

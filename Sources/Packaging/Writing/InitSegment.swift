@@ -33,25 +33,25 @@ public enum InitSegment {
     let timing = FragmentTiming(track: track, firstDecodeTicks: firstDecodeTicks)
     var writer = BoxWriter(capacityBytes: 768 + track.sampleEntry.count)
 
-    let ftyp = writer.begin(FourCC("ftyp"))
-    writer.fourCC(FourCC("iso6"))
+    let ftyp = writer.begin("ftyp")
+    writer.fourCC("iso6")
     writer.u32(0)
-    writer.fourCC(FourCC("iso6"))
-    writer.fourCC(FourCC("cmfc"))
-    writer.fourCC(FourCC("dash"))
+    writer.fourCC("iso6")
+    writer.fourCC("cmfc")
+    writer.fourCC("dash")
     writer.end(ftyp)
 
-    let moov = writer.begin(FourCC("moov"))
+    let moov = writer.begin("moov")
     movieHeader(track, into: &writer)
-    let trak = writer.begin(FourCC("trak"))
+    let trak = writer.begin("trak")
     trackHeader(track, into: &writer)
     if let mediaTicks = timing.editMediaTicks {
       editList(mediaTicks: mediaTicks, into: &writer)
     }
     media(track, into: &writer)
     writer.end(trak)
-    let mvex = writer.begin(FourCC("mvex"))
-    let trex = writer.begin(FourCC("trex"), version: 0, flags: 0)
+    let mvex = writer.begin("mvex")
+    let trex = writer.begin("trex", version: 0, flags: 0)
     writer.u32(trackIdentifier)
     writer.u32(1)  // sample description
     writer.zeros(12)  // duration, size and flags: each fragment states its own
@@ -68,7 +68,7 @@ public enum InitSegment {
   }
 
   private static func movieHeader(_ track: Track, into writer: inout BoxWriter) {
-    let mvhd = writer.begin(FourCC("mvhd"), version: 0, flags: 0)
+    let mvhd = writer.begin("mvhd", version: 0, flags: 0)
     writer.zeros(8)  // creation, modification
     writer.u32(track.timescale)
     writer.u32(0)  // duration: what the fragments add up to
@@ -82,7 +82,7 @@ public enum InitSegment {
   }
 
   private static func trackHeader(_ track: Track, into writer: inout BoxWriter) {
-    let tkhd = writer.begin(FourCC("tkhd"), version: 0, flags: 7)  // enabled, in movie, in preview
+    let tkhd = writer.begin("tkhd", version: 0, flags: 7)  // enabled, in movie, in preview
     writer.zeros(8)  // creation, modification
     writer.u32(trackIdentifier)
     writer.zeros(4)
@@ -114,8 +114,8 @@ public enum InitSegment {
   }
 
   private static func editList(mediaTicks: Int64, into writer: inout BoxWriter) {
-    let edts = writer.begin(FourCC("edts"))
-    let elst = writer.begin(FourCC("elst"), version: 1, flags: 0)
+    let edts = writer.begin("edts")
+    let elst = writer.begin("elst", version: 1, flags: 0)
     writer.u32(1)
     writer.u64(0)  // segment_duration: to the end of the fragments
     writer.u64(UInt64(bitPattern: mediaTicks))
@@ -125,10 +125,10 @@ public enum InitSegment {
   }
 
   private static func media(_ track: Track, into writer: inout BoxWriter) {
-    let mdia = writer.begin(FourCC("mdia"))
+    let mdia = writer.begin("mdia")
     let language = LanguageTag(track.language)
 
-    let mdhd = writer.begin(FourCC("mdhd"), version: 0, flags: 0)
+    let mdhd = writer.begin("mdhd", version: 0, flags: 0)
     writer.zeros(8)  // creation, modification
     writer.u32(track.timescale)
     writer.u32(0)  // duration
@@ -136,13 +136,13 @@ public enum InitSegment {
     writer.zeros(2)
     writer.end(mdhd)
 
-    let hdlr = writer.begin(FourCC("hdlr"), version: 0, flags: 0)
+    let hdlr = writer.begin("hdlr", version: 0, flags: 0)
     writer.u32(0)
     switch track.kind {
-    case .video: writer.fourCC(FourCC("vide"))
-    case .audio: writer.fourCC(FourCC("soun"))
-    case .subtitle: writer.fourCC(FourCC("subt"))
-    case .other: writer.fourCC(FourCC("meta"))
+    case .video: writer.fourCC("vide")
+    case .audio: writer.fourCC("soun")
+    case .subtitle: writer.fourCC("subt")
+    case .other: writer.fourCC("meta")
     }
     writer.zeros(12)
     writer.terminated("Headwater")
@@ -150,7 +150,7 @@ public enum InitSegment {
 
     // `mdhd` has room for three letters; any other tag is written whole (ISO/IEC 14496-12 §8.4.6).
     if let language, language.packed == nil {
-      let elng = writer.begin(FourCC("elng"), version: 0, flags: 0)
+      let elng = writer.begin("elng", version: 0, flags: 0)
       writer.raw(language.bytes)
       writer.u8(0)
       writer.end(elng)
@@ -161,40 +161,40 @@ public enum InitSegment {
   }
 
   private static func mediaInformation(_ track: Track, into writer: inout BoxWriter) {
-    let minf = writer.begin(FourCC("minf"))
+    let minf = writer.begin("minf")
     switch track.kind {
     case .video:
-      let vmhd = writer.begin(FourCC("vmhd"), version: 0, flags: 1)
+      let vmhd = writer.begin("vmhd", version: 0, flags: 1)
       writer.zeros(8)
       writer.end(vmhd)
     case .audio:
-      let smhd = writer.begin(FourCC("smhd"), version: 0, flags: 0)
+      let smhd = writer.begin("smhd", version: 0, flags: 0)
       writer.zeros(4)
       writer.end(smhd)
     case .subtitle:
-      writer.end(writer.begin(FourCC("sthd"), version: 0, flags: 0))
+      writer.end(writer.begin("sthd", version: 0, flags: 0))
     case .other:
-      writer.end(writer.begin(FourCC("nmhd"), version: 0, flags: 0))
+      writer.end(writer.begin("nmhd", version: 0, flags: 0))
     }
 
-    let dinf = writer.begin(FourCC("dinf"))
-    let dref = writer.begin(FourCC("dref"), version: 0, flags: 0)
+    let dinf = writer.begin("dinf")
+    let dref = writer.begin("dref", version: 0, flags: 0)
     writer.u32(1)
-    writer.end(writer.begin(FourCC("url "), version: 0, flags: 1))  // flag 1: in this file
+    writer.end(writer.begin("url ", version: 0, flags: 1))  // flag 1: in this file
     writer.end(dref)
     writer.end(dinf)
 
-    let stbl = writer.begin(FourCC("stbl"))
-    let stsd = writer.begin(FourCC("stsd"), version: 0, flags: 0)
+    let stbl = writer.begin("stbl")
+    let stsd = writer.begin("stsd", version: 0, flags: 0)
     writer.u32(1)
     writer.raw(sampleEntry(track))
     writer.end(stsd)
     for table in ["stts", "stsc", "stco"] as [StaticString] {
-      let box = writer.begin(FourCC(table), version: 0, flags: 0)
+      let box = writer.begin(table, version: 0, flags: 0)
       writer.u32(0)
       writer.end(box)
     }
-    let stsz = writer.begin(FourCC("stsz"), version: 0, flags: 0)
+    let stsz = writer.begin("stsz", version: 0, flags: 0)
     writer.zeros(8)
     writer.end(stsz)
     writer.end(stbl)

@@ -157,31 +157,31 @@ private struct FragmentLayout {
 
   func head(sequenceNumber: UInt32, timing: FragmentTiming, samples: [Sample]) -> [UInt8] {
     var writer = BoxWriter(capacityBytes: headBytes)
-    let styp = writer.begin(FourCC("styp"))
-    writer.fourCC(FourCC("msdh"))
+    let styp = writer.begin("styp")
+    writer.fourCC("msdh")
     writer.u32(0)
-    writer.fourCC(FourCC("msdh"))
-    writer.fourCC(FourCC("cmfs"))
+    writer.fourCC("msdh")
+    writer.fourCC("cmfs")
     writer.end(styp)
 
-    let moof = writer.begin(FourCC("moof"))
-    let mfhd = writer.begin(FourCC("mfhd"), version: 0, flags: 0)
+    let moof = writer.begin("moof")
+    let mfhd = writer.begin("mfhd", version: 0, flags: 0)
     writer.u32(sequenceNumber)
     writer.end(mfhd)
-    let traf = writer.begin(FourCC("traf"))
+    let traf = writer.begin("traf")
 
     var headerFlags: UInt32 = 0x02_0000  // default-base-is-moof
     if sharedDurationTicks != nil { headerFlags |= 0x08 }
     if sharedSizeBytes != nil { headerFlags |= 0x10 }
     if !hasFlagsColumn { headerFlags |= 0x20 }
-    let tfhd = writer.begin(FourCC("tfhd"), version: 0, flags: headerFlags)
+    let tfhd = writer.begin("tfhd", version: 0, flags: headerFlags)
     writer.u32(InitSegment.trackIdentifier)
     if let sharedDurationTicks { writer.u32(sharedDurationTicks) }
     if let sharedSizeBytes { writer.u32(sharedSizeBytes) }
     if !hasFlagsColumn { writer.u32(defaultFlags) }
     writer.end(tfhd)
 
-    let tfdt = writer.begin(FourCC("tfdt"), version: 1, flags: 0)
+    let tfdt = writer.begin("tfdt", version: 1, flags: 0)
     writer.u64(timing.baseMediaDecodeTicks(decodeTicks: samples.first?.decodeTicks ?? 0))
     writer.end(tfdt)
 
@@ -191,7 +191,7 @@ private struct FragmentLayout {
     if sharedSizeBytes == nil { runFlags |= 0x200 }
     if hasFlagsColumn { runFlags |= 0x400 }
     if hasCompositionColumn { runFlags |= 0x800 }
-    let trun = writer.begin(FourCC("trun"), version: 1, flags: runFlags)
+    let trun = writer.begin("trun", version: 1, flags: runFlags)
     writer.u32(UInt32(truncatingIfNeeded: sampleCount))
     writer.u32(UInt32(truncatingIfNeeded: movieFragmentBytes + mediaHeaderBytes))
     if hasFirstSampleFlags { writer.u32(Self.syncFlags) }
@@ -202,11 +202,11 @@ private struct FragmentLayout {
 
     if mediaHeaderBytes == 16 {
       writer.u32(1)  // the size is the 64-bit number after the type
-      writer.fourCC(FourCC("mdat"))
+      writer.fourCC("mdat")
       writer.u64(mediaBytes &+ 16)
     } else {
       writer.u32(UInt32(truncatingIfNeeded: mediaBytes + 8))
-      writer.fourCC(FourCC("mdat"))
+      writer.fourCC("mdat")
     }
     return writer.bytes
   }

@@ -56,11 +56,12 @@ struct PictureShape: Equatable {
     func word(_ offset: Int) -> UInt64 {
       sampleEntry[offset..<offset + 4].reduce(0) { $0 << 8 | UInt64($1) }
     }
+    let pasp: UInt64 = 0x7061_7370
     var offset = 86
     while offset + 8 <= sampleEntry.count {
       let sizeBytes = Int(word(offset))
       guard sizeBytes >= 8, sizeBytes <= sampleEntry.count - offset else { return nil }
-      if word(offset + 4) == UInt64(FourCC("pasp").rawValue), sizeBytes >= 16 {
+      if word(offset + 4) == pasp, sizeBytes >= 16 {
         return Ratio(word(offset + 8), word(offset + 12))
       }
       offset += sizeBytes
