@@ -33,8 +33,9 @@ public enum MediaPlaylist {
   ) -> [UInt8] {
     let prefix = URIText.reference(uriPrefix)
     let suffix = URIText.reference(uriSuffix)
-    let lineBytes = 40 + prefix.count + suffix.count
-    var writer = TextWriter(capacityBytes: 256 + (segments.count + 1) * lineBytes)
+    var lines = SegmentLines(prefix: prefix, suffix: suffix)
+    var writer = TextWriter(
+      capacityBytes: 256 + prefix.count + suffix.count + segments.count * (lines.bytes.count + 2))
     writer.literal("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:")
     writer.decimal(
       targetDurationSeconds ?? self.targetDurationSeconds(segments: segments, timescale: track.timescale))
@@ -45,18 +46,14 @@ public enum MediaPlaylist {
     writer.literal("init.mp4")
     writer.raw(suffix)
     writer.literal("\"\n")
-    for (number, segment) in segments.enumerated() {
-      writer.literal("#EXTINF:")
-      writer.millionths(
-        ExactDuration.microseconds(
-          startTicks: segment.startTicks, durationTicks: segment.durationTicks, timescale: track.timescale))
-      writer.literal(",\n")
-      writer.raw(prefix)
-      writer.literal("segment_")
-      writer.decimal(UInt64(number), minimumDigits: 4)
-      writer.literal(".m4s")
-      writer.raw(suffix)
-      writer.literal("\n")
+    var number: UInt64 = 0
+    for segment in segments {
+      lines.set(
+        microseconds: ExactDuration.microseconds(
+          startTicks: segment.startTicks, durationTicks: segment.durationTicks, timescale: track.timescale),
+        number: number)
+      writer.raw(lines.bytes)
+      number += 1
     }
     writer.literal("#EXT-X-ENDLIST\n")
     return writer.bytes
@@ -73,5 +70,79 @@ public enum MediaPlaylist {
           startTicks: segment.startTicks, durationTicks: segment.durationTicks, timescale: timescale))
     }
     return max(1, ExactDuration.scaled(longestMicroseconds, by: 1, over: 1_000_000, rounding: .nearest))
+  }
+}
+
+/// The two lines of a segment, of which only the digits change from one to the next: they are set in place,
+/// and the rest is made anew only when a number grows longer. That halves the instructions of a
+/// playlist of two hours.
+private struct SegmentLines {
+  private let prefix: [UInt8]
+  private let suffix: [UInt8]
+  private(set) var bytes: [UInt8] = []
+  private var secondDigits = 0
+  private var numberDigits = 0
+  /// Where the digits end: of whole seconds, of their fraction, and of the segment number.
+  private var secondEnd = 0
+  private var fractionEnd = 0
+  private var numberEnd = 0
+
+  init(prefix: [UInt8], suffix: [UInt8]) {
+    self.prefix = prefix
+    self.suffix = suffix
+    layOut(secondDigits: 1, numberDigits: 4)
+  }
+
+  mutating func set(microseconds: UInt64, number: UInt64) {
+    let (seconds, fraction) = microseconds.quotientAndRemainder(dividingBy: 1_000_000)
+    let neededSecondDigits = Self.digitCount(seconds)
+    let neededNumberDigits = max(4, Self.digitCount(number))
+    if neededSecondDigits != secondDigits || neededNumberDigits != numberDigits {
+      layOut(secondDigits: neededSecondDigits, numberDigits: neededNumberDigits)
+    }
+    setDigits(seconds, count: secondDigits, end: secondEnd)
+    setDigits(fraction, count: 6, end: fractionEnd)
+    setDigits(number, count: numberDigits, end: numberEnd)
+  }
+
+  private mutating func layOut(secondDigits: Int, numberDigits: Int) {
+    self.secondDigits = secondDigits
+    self.numberDigits = numberDigits
+    var writer = TextWriter(capacityBytes: 64 + prefix.count + suffix.count)
+    writer.literal("#EXTINF:")
+    writer.decimal(0, minimumDigits: secondDigits)
+    secondEnd = writer.bytes.count
+    writer.literal(".000000")
+    fractionEnd = writer.bytes.count
+    writer.literal(",\n")
+    writer.raw(prefix)
+    writer.literal("segment_")
+    writer.decimal(0, minimumDigits: numberDigits)
+    numberEnd = writer.bytes.count
+    writer.literal(".m4s")
+    writer.raw(suffix)
+    writer.literal("\n")
+    bytes = writer.bytes
+  }
+
+  private mutating func setDigits(_ value: UInt64, count: Int, end: Int) {
+    var digits = bytes.mutableSpan
+    var rest = value
+    var index = end
+    while index > end - count {
+      index -= 1
+      digits[index] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
+      rest /= 10
+    }
+  }
+
+  private static func digitCount(_ value: UInt64) -> Int {
+    var count = 1
+    var rest = value / 10
+    while rest > 0 {
+      count += 1
+      rest /= 10
+    }
+    return count
   }
 }

@@ -1,7 +1,7 @@
 /// Writes manifests as UTF-8 into one growing array, and escapes what comes from outside.
 ///
 /// Literals are written as they are. Text that a user or a file had a say in goes through the writer of
-/// its place: `quoted` in a playlist, `escaped` in XML, `percentEncoded` in a URI.
+/// its place: `quoted` in a playlist, `escaped` in XML, and `URIText` in a URI.
 struct TextWriter {
   private(set) var bytes: [UInt8]
 
@@ -18,37 +18,37 @@ struct TextWriter {
     bytes.append(contentsOf: source)
   }
 
-  /// At least `minimumDigits` digits, filled with zeros in front.
+  /// At least `minimumDigits` digits, filled with zeros in front; 20 are the most there are.
   mutating func decimal(_ value: UInt64, minimumDigits: Int = 1) {
-    var digitCount = 1
-    var probe = value / 10
-    while probe > 0 {
-      digitCount += 1
-      probe /= 10
-    }
-    let start = bytes.count
-    for _ in 0..<max(digitCount, minimumDigits) { bytes.append(0x30) }
-    var index = bytes.count - 1
-    var rest = value
-    while rest > 0, index >= start {
-      bytes[index] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
-      rest /= 10
-      index -= 1
-    }
+    decimal(value, fractionDigits: 0, minimumDigits: minimumDigits)
   }
 
   /// A count of thousandths as a number with three decimals.
   mutating func thousandths(_ value: UInt64) {
-    decimal(value / 1000)
-    literal(".")
-    decimal(value % 1000, minimumDigits: 3)
+    decimal(value, fractionDigits: 3, minimumDigits: 4)
   }
 
   /// A count of millionths as a number with six decimals.
   mutating func millionths(_ value: UInt64) {
-    decimal(value / 1_000_000)
-    literal(".")
-    decimal(value % 1_000_000, minimumDigits: 6)
+    decimal(value, fractionDigits: 6, minimumDigits: 7)
+  }
+
+  /// One append for a whole number: playlists are mostly numbers.
+  private mutating func decimal(_ value: UInt64, fractionDigits: Int, minimumDigits: Int) {
+    var digits = InlineArray<21, UInt8>(repeating: 0x30)
+    var start = 21
+    var rest = value
+    for position in 0..<20 {
+      guard rest > 0 || position < minimumDigits else { break }
+      if position == fractionDigits, position > 0 {
+        start -= 1
+        digits[start] = 0x2E
+      }
+      start -= 1
+      digits[start] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
+      rest /= 10
+    }
+    digits.span.extracting(start..<21).withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
   }
 
   /// A quoted string of RFC 8216bis §4.2. It can hold neither quotes nor line ends, so a quote becomes an
