@@ -1,0 +1,82 @@
+// How the time of a source track becomes the time of an init segment and its fragments.
+//
+// The promise made to players: presentation time 0 of every track is the start of the presentation, the
+// same instant for picture and sound, so that a media playlist needs no offset and an MPD no
+// `presentationTimeOffset`. A sample of the source is presented at
+//
+//     decode time + composition offset + s        where s is `Track.presentationShiftTicks`
+//
+// and what we write must come to the same sum: tfdt-based decode time + `trun` offset - edit `media_time`.
+//
+// 1. s >= 0 (no edit, or an empty edit that starts the track late). The whole track moves: `tfdt` is
+//    decode + s, offsets stay, no edit list.
+//
+// 2. s < 0 (an edit trims the front). First the clock is set back by r = min(first kept decode time, -s),
+//    so that `tfdt` starts near 0 and stays close to the presentation time. A source trimmed by an hour
+//    keeps no sample of that hour; were its decode times kept, players that place fragments by `tfdt`
+//    alone would put them an hour late. r is never more than -s, so nothing is presented early, and never
+//    more than the first decode time, so no `tfdt` is negative. What is left is k = -s - r:
+//      a. k = 0: nothing more to do.
+//      b. Video of which no kept sample is presented before 0: the usual delay of B frames. Composition
+//         offsets shrink by k and may become negative, which version 1 of `trun` allows and CMAF prefers
+//         to an edit list. Players that ignore edit lists are exact too.
+//      c. Anything else (encoder priming of sound; video cut inside a GOP, whose first pictures must be
+//         decoded but not shown): an edit list of one entry with `media_time` k. Samples that end before
+//         k are decoded and not presented, which no composition offset can express.
+//
+// The rule depends only on the track and on the decode time of its first kept sample, so the init segment
+// and all fragments agree, on every node and after every restart. CMAF (ISO/IEC 23000-19 §7.5.13) allows
+// the `cmfc` brand exactly such an edit list; ISO/IEC 14496-12 §8.6.6 gives `segment_duration` 0 in a
+// fragmented file the meaning "to the end".
+
+/// The shift between a track's source times and the times its init segment and fragments state.
+public struct FragmentTiming: Sendable, Equatable {
+  /// Added to a source decode time to get the time in `tfdt`.
+  public let decodeShiftTicks: Int64
+  /// Added to every composition offset; never positive.
+  public let compositionShiftTicks: Int64
+  /// `media_time` of the one edit the init segment carries; `nil` where it carries none.
+  public let editMediaTicks: Int64?
+
+  /// The timing of `track`.
+  ///
+  /// - Parameter firstDecodeTicks: decode time of the first kept sample, that is `decodeTicks` of the
+  ///   track's segment 0. The init segment and all media segments of a track must be given the same value.
+  public init(track: Track, firstDecodeTicks: UInt64 = 0) {
+    let shiftTicks = track.presentationShiftTicks
+    guard shiftTicks < 0 else {
+      decodeShiftTicks = shiftTicks
+      compositionShiftTicks = 0
+      editMediaTicks = nil
+      return
+    }
+    let trimTicks = Int64(clamping: shiftTicks.magnitude)
+    let setBackTicks = min(trimTicks, Int64(clamping: firstDecodeTicks))
+    let leftTicks = trimTicks - setBackTicks
+    decodeShiftTicks = -setBackTicks
+    // An offset has 32 bits; a shift near that size cannot be a B-frame delay and goes to the edit list.
+    let fitsOffsets = leftTicks <= Int64(Int32.max / 2)
+    if track.kind == .video, track.presentationStartTicks >= 0, fitsOffsets {
+      compositionShiftTicks = -leftTicks
+      editMediaTicks = nil
+    } else {
+      compositionShiftTicks = 0
+      editMediaTicks = leftTicks > 0 ? leftTicks : nil
+    }
+  }
+
+  /// The `tfdt` time of a fragment whose first sample has the source decode time `decodeTicks`. A sum
+  /// outside of 64 bits, which only a damaged source can ask for, ends at the nearest bound.
+  public func baseMediaDecodeTicks(decodeTicks: UInt64) -> UInt64 {
+    let (sum, overflow) =
+      decodeShiftTicks < 0
+      ? decodeTicks.subtractingReportingOverflow(decodeShiftTicks.magnitude)
+      : decodeTicks.addingReportingOverflow(decodeShiftTicks.magnitude)
+    return overflow ? (decodeShiftTicks < 0 ? 0 : .max) : sum
+  }
+
+  /// The offset `trun` states for a sample whose source offset is `compositionOffsetTicks`.
+  func compositionOffset(_ compositionOffsetTicks: Int32) -> Int32 {
+    Int32(clamping: Int64(compositionOffsetTicks) + compositionShiftTicks)
+  }
+}
