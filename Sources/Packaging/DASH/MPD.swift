@@ -278,7 +278,7 @@ public enum MPD {
   }
 
   private static func language(_ track: Track, into writer: inout TextWriter) {
-    guard let language = LanguageTag(track.language) else { return }
+    guard let language = WrittenLanguage(track.language) else { return }
     writer.literal(" lang=\"")
     writer.raw(language.bytes)
     writer.literal("\"")

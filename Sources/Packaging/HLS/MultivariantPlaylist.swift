@@ -79,8 +79,8 @@ public enum MultivariantPlaylist {
       }
     }
 
-    var languages: [LanguageTag?] {
-      members.map { LanguageTag($0.track.language) }
+    var languages: [WrittenLanguage?] {
+      members.map { WrittenLanguage($0.track.language) }
     }
   }
 
@@ -101,9 +101,9 @@ public enum MultivariantPlaylist {
 
   private static func media(_ group: AudioGroup, into writer: inout TextWriter) {
     var usedNames: [String] = []
-    var usedLanguages: [LanguageTag?] = []
+    var usedLanguages: [WrittenLanguage?] = []
     for (index, member) in group.members.enumerated() {
-      let language = LanguageTag(member.track.language)
+      let language = WrittenLanguage(member.track.language)
       let name = uniqueName(language == nil ? "Audio" : member.track.language, among: usedNames)
       let isFirstOfLanguage = !usedLanguages.contains(language)
       usedNames.append(name)

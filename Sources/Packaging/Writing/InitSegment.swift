@@ -126,13 +126,13 @@ public enum InitSegment {
 
   private static func media(_ track: Track, into writer: inout BoxWriter) {
     let mdia = writer.begin("mdia")
-    let language = LanguageTag(track.language)
+    let language = WrittenLanguage(track.language)
 
     let mdhd = writer.begin("mdhd", version: 0, flags: 0)
     writer.zeros(8)  // creation, modification
     writer.u32(track.timescale)
     writer.u32(0)  // duration
-    writer.u16(language?.packed ?? LanguageTag.packedUndetermined)
+    writer.u16(language?.packed ?? WrittenLanguage.packedUndetermined)
     writer.zeros(2)
     writer.end(mdhd)
 

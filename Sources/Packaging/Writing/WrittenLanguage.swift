@@ -2,7 +2,7 @@
 ///
 /// Only the shape of BCP 47 is checked: subtags of one to eight letters or digits, the first of letters,
 /// joined by hyphens. That is the pattern of `xs:language`, and it leaves nothing to escape.
-struct LanguageTag: Equatable {
+struct WrittenLanguage: Equatable {
   let bytes: [UInt8]
 
   /// What `mdhd` says of a language nobody knows: `und`.
