@@ -1,0 +1,164 @@
+// What makes the answer to a URL, told step by step by the same code that serves it.
+
+import HTTP
+import Packaging
+public import Store
+
+/// The story of one answer, as `headwater explain` prints it.
+public struct Explanation: Sendable {
+  public struct Entry: Sendable, Encodable {
+    public var name: String
+    public var value: String
+  }
+
+  /// In the order of the request's way through the server.
+  public private(set) var entries: [Entry] = []
+
+  /// Follows a URL through the configuration and the store, without a server.
+  ///
+  /// - Parameter url: absolute (`http://host/path`), or a path, which then goes to the first site.
+  public init(
+    url: String, _ configuration: Configuration, _ registry: PluginRegistry, _ store: Store
+  ) throws(StoreError) {
+    let plugins: PluginSet
+    do throws(PluginError) { plugins = try PluginSet(configuration, registry) } catch {
+      throw StoreError(.invalid, operation: "configuration", message: "\(error)")
+    }
+    let sites = SiteTable(
+      configuration.sites.enumerated().map { number, site in
+        Site(site, number: number, plugins: plugins.plugins(of: site.name))
+      })
+    let (host, target) = Self.split(url)
+    let text = "GET \(target) HTTP/1.1\r\nHost: \(host.isEmpty ? "localhost" : host)\r\n\r\n"
+    var head = RequestHead(limits: HTTPLimits())
+    var progress = ParseProgress()
+    let bytes = Array(text.utf8)
+    // The head is a view of these bytes, which must stay in place while it is used.
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
+    defer { buffer.deallocate() }
+    buffer.copyBytes(from: bytes)
+    switch head.parse(UnsafeRawBufferPointer(buffer), resuming: &progress) {
+    case .complete: try follow(head, host, sites, plugins, store)
+    case .incomplete: add("refused", "the URL is not complete")
+    case .failed(let error): add("refused", "\(error.status) \(error.message)")
+    }
+  }
+
+  private mutating func follow(
+    _ head: borrowing RequestHead, _ host: String, _ sites: SiteTable, _ plugins: PluginSet, _ store: Store
+  ) throws(StoreError) {
+    let found = host.isEmpty ? sites.sites.first : sites.site(for: head.host)
+    guard let site = found else {
+      return add("site", "none answers for \(host); add it to the hosts of a site")
+    }
+    add("site", "\(site.name)\(site.configuration.file.map { " (\($0))" } ?? "")")
+    let path = [UInt8](copying: head.path)
+    add("path", String(decoding: path, as: UTF8.self))
+    let names = plugins.members.filter { $0.site == site.name }.map(\.name)
+    add("plugins", names.isEmpty ? "none" : names.joined(separator: ", "))
+    for handler in site.pipeline.access {
+      let verdict: String
+      switch handler.check(head, in: site) {
+      case .pass: verdict = "passes"
+      case .refuse(let problem): verdict = "refuses with \(problem.status) \(problem.code): \(problem.detail)"
+      }
+      add("access", "\(type(of: handler)) \(verdict)")
+    }
+    guard let target = site.pipeline.locate.lazy.compactMap({ $0.locate(path, in: site) }).first else {
+      return add("answer", "404: no handler knows this path")
+    }
+    let context = try ContentContext(store: store, site: site)
+    _ = try context.reader.renew()
+    defer { context.reader.end() }
+    context.nowSeconds = Store.wallClockMilliseconds() / 1000
+    do throws(Problem) {
+      try describe(target, in: context)
+      try answer(target, site, context)
+    } catch {
+      add("answer", "\(error.status) \(error.code): \(error.detail)")
+    }
+  }
+
+  private mutating func describe(_ target: Target, in context: ContentContext) throws(Problem) {
+    switch target {
+    case .file(let path): add("file", String(decoding: path, as: UTF8.self))
+    case .blob(let id): add("blob", id.hex)
+    case .asset(let asset):
+      add("asset", asset.id)
+      let edition = try Edition(asset, in: context)
+      add(
+        "generation", "\(edition.generation.hex)\(edition.isPinned ? ", pinned by the path" : ", the newest")"
+      )
+      if let until = edition.validUntilSeconds {
+        add("replaced", "served until \(AccessRecord.iso8601(until * 1000))")
+      }
+      add("source", "\(edition.source.hex) \(edition.mediaType)")
+      if let reason = edition.reason { return add("bytes only", reason) }
+      for record in edition.renditions {
+        let (loaded, index) = try edition.track(record.name, in: context)
+        let track = loaded.index.tracks[index]
+        add(
+          "rendition",
+          "\(record.name): track \(index), \(track.codecString), timescale \(track.timescale), \(loaded.index.segments[index].count) segments, shift \(track.presentationShiftTicks) ticks"
+        )
+        switch asset.resource {
+        case .segment(record.name, let number):
+          let segments = loaded.index.segments[index]
+          guard segments.indices.contains(number) else {
+            add("segment", "\(number) does not exist; the last is \(segments.count - 1)")
+            continue
+          }
+          add("segment", Self.segment(segments[number], number, track))
+        case .mediaPlaylist(record.name):
+          for (number, segment) in loaded.index.segments[index].enumerated() {
+            add("segment", Self.segment(segment, number, track))
+          }
+        default: continue
+        }
+      }
+    }
+  }
+
+  private static func segment(_ segment: Segment, _ number: Int, _ track: Track) -> String {
+    let scale = UInt64(track.timescale)
+    func seconds(_ ticks: UInt64) -> String {
+      let thousandths = (ticks * 1000 + scale / 2) / scale
+      let fraction = String(thousandths % 1000)
+      return "\(thousandths / 1000).\(String(repeating: "0", count: 3 - fraction.count))\(fraction)"
+    }
+    return
+      "\(number): \(seconds(segment.startTicks)) s to \(seconds(segment.startTicks + segment.durationTicks)) s, samples \(segment.firstSample) to \(UInt64(segment.firstSample) + UInt64(segment.sampleCount)), \(segment.mediaBytes) media bytes"
+  }
+
+  private mutating func answer(_ target: Target, _ site: Site, _ context: ContentContext) throws(Problem) {
+    for handler in site.pipeline.content {
+      switch try handler.content(for: target, in: context) {
+      case .declined: continue
+      case .cold, .suspended:
+        return add("answer", "\(type(of: handler)) makes it in the background")
+      case .representation(let made):
+        add(
+          "answer", "200 by \(type(of: handler)), \(made.lengthBytes) bytes in \(made.slices.count) slice(s)")
+        add("class", "\(made.info.kind.rawValue)\(made.info.isImmutable ? ", immutable under this URL" : "")")
+        for line in String(decoding: made.fieldLines, as: UTF8.self).split(separator: "\r\n") {
+          add("header", String(line))
+        }
+        return
+      }
+    }
+    add("answer", "404: no handler makes this")
+  }
+
+  private mutating func add(_ name: String, _ value: String) {
+    entries.append(Entry(name: name, value: value))
+  }
+
+  /// Host (with its port) and the rest of a URL; a fragment is the client's own.
+  private static func split(_ url: String) -> (host: String, target: String) {
+    let url = url.split(separator: "#", omittingEmptySubsequences: false).first.map(String.init) ?? ""
+    guard let scheme = url.firstRange(of: "://") else { return ("", url.hasPrefix("/") ? url : "/" + url) }
+    let rest = url[scheme.upperBound...]
+    guard let slash = rest.firstIndex(of: "/") else { return (String(rest), "/") }
+    return (String(rest[..<slash]), String(rest[slash...]))
+  }
+}

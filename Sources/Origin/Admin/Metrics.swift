@@ -1,0 +1,60 @@
+// Prometheus text format 0.0.4. Names end in their unit; counters end in _total.
+
+import Store
+
+enum Metrics {
+  static func text(_ state: ServerState, _ snapshot: Snapshot) -> String {
+    var text = ""
+    let counters = state.counters
+    func sum(_ value: (LoopCounters) -> UInt64) -> UInt64 { counters.reduce(0) { $0 &+ value($1) } }
+    func family(_ name: String, _ type: String, _ help: String, _ value: UInt64) {
+      text +=
+        "# HELP headwater_\(name) \(help)\n# TYPE headwater_\(name) \(type)\nheadwater_\(name) \(value)\n"
+    }
+    text += "# HELP headwater_info The program in force.\n# TYPE headwater_info gauge\n"
+    text += "headwater_info{version=\"\(HeadwaterVersion.text)\"} 1\n"
+    family("start_time_seconds", "gauge", "Unix time of the start.", UInt64(max(0, state.startedSeconds)))
+    text += "# HELP headwater_responses_total Responses by status class.\n"
+    text += "# TYPE headwater_responses_total counter\n"
+    for (index, label) in counters[0].responses.map(\.label).enumerated() {
+      text += "headwater_responses_total{class=\"\(label)\"} \(sum { $0.responses[index].count })\n"
+    }
+    family(
+      "sent_bytes_total", "counter", "Bytes of heads and bodies of all responses begun.",
+      sum { $0.sentBytes.value })
+    family("connections_open", "gauge", "Client connections.", sum { $0.openConnections.value })
+    family(
+      "connections_accepted_total", "counter", "Connections accepted.", sum { $0.acceptedConnections.value })
+    family(
+      "connections_refused_total", "counter", "Connections closed at the limit.",
+      sum { $0.refusedConnections.value })
+    family(
+      "requests_malformed_total", "counter", "Request heads refused by the parser.",
+      sum { $0.badRequests.value })
+    family("timeouts_total", "counter", "Connections ended by a deadline.", sum { $0.timeouts.value })
+    family(
+      "cold_reads_total", "counter", "Reads that waited for the disk on a worker.", sum { $0.coldReads.value }
+    )
+    family("hot_table_hits_total", "counter", "Answers found ready-made.", sum { $0.hotHits.value })
+    family("hot_table_misses_total", "counter", "Answers made anew.", sum { $0.hotMisses.value })
+    if let log = snapshot.accessLog {
+      family(
+        "access_log_lost_lines_total", "counter", "Log lines dropped because the log was too slow.",
+        log.lostLines)
+    }
+    family("sites", "gauge", "Sites configured.", UInt64(snapshot.sites.sites.count))
+    if let usage = try? state.store.usage() {
+      family("index_used_bytes", "gauge", "Bytes of the index in use.", usage.usedBytes)
+      family("index_map_bytes", "gauge", "Bytes the index may grow to.", usage.mapBytes)
+      family("assets", "gauge", "Assets in the catalog.", usage.assets)
+      family("files", "gauge", "Static files in the catalog.", usage.files)
+      family("blobs", "gauge", "Blobs in the index.", usage.blobs)
+    }
+    return text
+  }
+}
+
+/// The program's version, as `--version`, metrics and logs say it.
+public enum HeadwaterVersion {
+  public static let text = "0.1.0"
+}

@@ -1,0 +1,47 @@
+// `/blob/{sha256}`: a blob by its name, for other origins and workers that hold a bearer token.
+
+import HTTP
+import Store
+
+/// Lets only requests with one of the site's API tokens reach `/blob/` (RFC 6750 §2.1).
+struct BlobAccess: AccessHandler {
+  private static let prefix: [UInt8] = Array("/blob/".utf8)
+
+  func check(_ request: borrowing RequestHead, in site: Site) -> AccessVerdict {
+    let path = request.path
+    guard path.count >= Self.prefix.count else { return .pass }
+    for index in Self.prefix.indices where path[index] != Self.prefix[index] { return .pass }
+    guard let field = request.field(.authorization), let token = bearerToken(field) else {
+      return .refuse(.unauthorized)
+    }
+    // Every token is compared, in constant time, so that timing tells neither which nor how much fits.
+    var matches = false
+    for known in site.configuration.apiTokens where known.secret.matches(token.span.bytes) { matches = true }
+    return matches ? .pass : .refuse(.unauthorized)
+  }
+
+  private func bearerToken(_ field: Span<UInt8>) -> [UInt8]? {
+    let scheme = Array("bearer ".utf8)
+    guard field.count > scheme.count else { return nil }
+    for index in scheme.indices where lowerCased(field[index]) != scheme[index] { return nil }
+    var token: [UInt8] = []
+    for index in scheme.count..<field.count { token.append(field[index]) }
+    return token
+  }
+}
+
+struct BlobContent: ContentHandler {
+  func content(for target: Target, in context: ContentContext) throws(Problem) -> ContentOutcome {
+    guard case .blob(let id) = target else { return .declined }
+    let record: BlobRecord?
+    do throws(StoreError) { record = try context.reader.blob(id) } catch { throw Problem(error) }
+    guard let record else { throw .notFound }
+    let file = try context.blob(id, sizeBytes: record.sizeBytes)
+    let info = AnswerInfo(site: context.site.name, kind: .blob, isImmutable: true)
+    return .representation(
+      context.representation(
+        info, contentType: "application/octet-stream", etag: Array(id.hex.utf8),
+        lastModifiedMilliseconds: record.createdMilliseconds,
+        slices: [.blob(file, offset: 0, count: file.sizeBytes)]))
+  }
+}

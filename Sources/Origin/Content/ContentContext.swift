@@ -1,0 +1,138 @@
+// What a loop has at hand to make answers: its catalog reader, its open blobs, its decoded indexes.
+//
+// One per loop thread, never shared. Blobs are immutable, so open files and decoded packaging indexes
+// stay valid whatever the catalog does; both tables are bounded and lose their oldest half when full.
+
+import HTTP
+import Packaging
+public import Store
+
+/// The loop's view of the store, handed to content handlers. Valid only during the call.
+public final class ContentContext {
+  public let store: Store
+  let reader: CatalogReader
+  /// The site being answered; set for each request.
+  public internal(set) var site: Site
+  public internal(set) var nowSeconds: Int64 = 0
+  private var openBlobs = RecentTable<BlobID, BlobFile>(limit: 1024)
+  private var indexes = RecentTable<BlobID, LoadedIndex>(limit: 256)
+
+  init(store: Store, site: Site) throws(StoreError) {
+    self.store = store
+    self.site = site
+    reader = try store.makeReader()
+  }
+
+  /// Forgets open files, so that blobs that scrub or gc took away are not served from memory.
+  func catalogMoved() { openBlobs.removeAll() }
+
+  /// The blob, open for reading.
+  ///
+  /// - Throws: `.damaged` when it is missing or not of the length the index has for it: a damaged blob
+  ///   is never served as whole.
+  public func blob(_ id: BlobID, sizeBytes: UInt64? = nil) throws(Problem) -> BlobFile {
+    if let open = openBlobs[id] { return open }
+    do throws(StoreError) {
+      let file = try store.blobs.open(id)
+      let expected: UInt64? = if let sizeBytes { sizeBytes } else { try reader.blob(id)?.sizeBytes }
+      guard expected == file.sizeBytes else {
+        throw StoreError(
+          .damaged, operation: "open blob", message: "the blob is not as long as it was: run scrub",
+          context: id.hex)
+      }
+      openBlobs[id] = file
+      return file
+    } catch {
+      if error.code == .notFound { throw .damaged }
+      throw Problem(error)
+    }
+  }
+
+  /// The packaging index of a media blob, cut to the site's segment length.
+  func index(of id: BlobID) throws(Problem) -> LoadedIndex {
+    let target = UInt32(site.configuration.packaging.segmentMilliseconds)
+    if let loaded = indexes[id], loaded.index.targetMilliseconds == target { return loaded }
+    let loaded = try LoadedIndex(sidecar: openSidecar(id), targetMilliseconds: target)
+    indexes[id] = loaded
+    return loaded
+  }
+
+  private func openSidecar(_ id: BlobID) throws(Problem) -> BlobFile {
+    let sidecar: BlobFile?
+    do throws(StoreError) { sidecar = try store.blobs.openSidecar(id) } catch { throw Problem(error) }
+    guard let sidecar else { throw .damaged }
+    return sidecar
+  }
+}
+
+/// A packaging index whose resident part is decoded; sample columns are read when a segment is made.
+final class LoadedIndex {
+  let index: PackagingIndex
+  let sidecar: BlobFile
+
+  init(sidecar: BlobFile, targetMilliseconds: UInt32) throws(Problem) {
+    self.sidecar = sidecar
+    do {
+      let header = try sidecar.read(offset: 0, count: PackagingIndex.headerBytes)
+      let residentBytes = try PackagingIndex.residentBytes(header: header.span)
+      let resident = try sidecar.read(offset: 0, count: residentBytes)
+      var index = try PackagingIndex(resident: resident.span)
+      if index.targetMilliseconds != targetMilliseconds {
+        let whole = try sidecar.read(offset: 0, count: Int(sidecar.sizeBytes))
+        index = try index.replanned(targetMilliseconds: targetMilliseconds, columns: whole.span)
+      }
+      self.index = index
+    } catch {
+      throw .damaged
+    }
+  }
+
+  /// Decode time of the track's first kept sample, from which init segment and fragments derive their timing.
+  func firstDecodeTicks(track: Int) -> UInt64 { index.segments[track].first?.decodeTicks ?? 0 }
+
+  /// The samples of one segment; one read of the sidecar.
+  func samples(track: Int, segment: Int) throws(Problem) -> [Sample] {
+    guard let range = index.sampleRange(track: track, segment: segment) else { throw .notFound }
+    do {
+      let bytes = try sidecar.read(offset: range.offset, count: range.count)
+      return try index.samples(track: track, segment: segment, in: bytes.span)
+    } catch {
+      throw .damaged
+    }
+  }
+}
+
+/// A dictionary of limited size that forgets what was used longest ago.
+struct RecentTable<Key: Hashable, Value> {
+  private var values: [Key: (value: Value, lastUse: UInt64)] = [:]
+  private var clock: UInt64 = 0
+  let limit: Int
+
+  init(limit: Int) { self.limit = limit }
+
+  subscript(key: Key) -> Value? {
+    mutating get {
+      guard let index = values.index(forKey: key) else { return nil }
+      clock += 1
+      values.values[index].lastUse = clock
+      return values.values[index].value
+    }
+    set {
+      clock += 1
+      guard let newValue else {
+        values[key] = nil
+        return
+      }
+      if values.count >= limit, values[key] == nil { dropOldest() }
+      values[key] = (newValue, clock)
+    }
+  }
+
+  mutating func removeAll() { values.removeAll(keepingCapacity: true) }
+
+  private mutating func dropOldest() {
+    let uses = values.values.map(\.lastUse).sorted()
+    guard let middle = uses.isEmpty ? nil : uses[uses.count / 2] else { return }
+    values = values.filter { $0.value.lastUse > middle }
+  }
+}

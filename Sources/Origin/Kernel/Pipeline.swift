@@ -1,0 +1,44 @@
+/// Where plugins and the built-in handlers take their places; flattened into a `Pipeline` when the
+/// configuration is loaded.
+public struct PipelineBuilder {
+  var access: [any AccessHandler] = []
+  var locate: [any LocateHandler] = []
+  var content: [any ContentHandler] = []
+  var headerFilters: [any HeaderFilter] = []
+  var logs: [any LogHandler] = []
+
+  public init() {}
+
+  public mutating func add(_ handler: any AccessHandler) { access.append(handler) }
+  public mutating func add(_ handler: any LocateHandler) { locate.append(handler) }
+  public mutating func add(_ handler: any ContentHandler) { content.append(handler) }
+  public mutating func add(_ handler: any HeaderFilter) { headerFilters.append(handler) }
+  public mutating func add(_ handler: any LogHandler) { logs.append(handler) }
+}
+
+/// The handlers of one site, phase by phase, in the order in which they run.
+///
+/// Plugins come in registry order and before the built-in handlers, so that a plugin may answer a path
+/// (a poster, a key) that the built-in ones would refuse.
+public struct Pipeline: Sendable {
+  public let access: [any AccessHandler]
+  public let locate: [any LocateHandler]
+  public let content: [any ContentHandler]
+  public let headerFilters: [any HeaderFilter]
+  public let logs: [any LogHandler]
+
+  public init(plugins: [any Plugin]) {
+    var builder = PipelineBuilder()
+    for plugin in plugins { plugin.join(&builder) }
+    builder.add(BlobAccess())
+    builder.add(PathLocator())
+    builder.add(AssetContent())
+    builder.add(FileContent())
+    builder.add(BlobContent())
+    access = builder.access
+    locate = builder.locate
+    content = builder.content
+    headerFilters = builder.headerFilters
+    logs = builder.logs
+  }
+}

@@ -1,0 +1,100 @@
+// The plugin instances of one configuration, from decoding to shutting down.
+
+public import Logging
+public import Loop
+public import Store
+import Synchronization
+
+/// What a plugin may use while it lives.
+public struct PluginHost: Sendable {
+  public let site: String
+  public let store: Store
+  /// For whatever blocks.
+  public let workers: WorkerPool
+  public let logger: Logger
+}
+
+/// Every enabled plugin of every site, made together and let go together.
+final class PluginSet: Sendable {
+  struct Member: Sendable {
+    let site: String
+    let name: String
+    let plugin: any Plugin
+  }
+
+  let members: [Member]
+  private let tasks = Mutex<[Task<Void, Never>]>([])
+
+  /// Decodes the settings of all enabled plugins. Nothing is started.
+  ///
+  /// - Throws: the first plugin's complaint, with site and plugin named.
+  init(_ configuration: Configuration, _ registry: PluginRegistry) throws(PluginError) {
+    var members: [Member] = []
+    for site in configuration.sites {
+      for type in registry.plugins {
+        let name = type.declaration.name
+        guard let settings = site.plugin(name) else { continue }
+        do throws(PluginError) {
+          members.append(
+            Member(site: site.name, name: name, plugin: try type.init(site: site.name, settings: settings)))
+        } catch {
+          throw PluginError(key: "site \(site.name), [plugins.\(name)] \(error.key ?? "")", error.message)
+        }
+      }
+    }
+    self.members = members
+  }
+
+  func plugins(of site: String) -> [any Plugin] { members.filter { $0.site == site }.map(\.plugin) }
+
+  /// Lets every plugin acquire what it needs. On failure all of them are shut down again.
+  func provision(store: Store, workers: WorkerPool, logger: Logger) async throws(PluginError) {
+    for member in members {
+      do throws(PluginError) {
+        try member.plugin.provision(host(for: member, store, workers, logger))
+      } catch {
+        await shutDown()
+        throw PluginError(key: "site \(member.site), [plugins.\(member.name)]", error.message)
+      }
+    }
+  }
+
+  /// Starts background work and event following on a loop's executor.
+  func start(on loop: EventLoop, store: Store, workers: WorkerPool, logger: Logger) {
+    for member in members {
+      let host = host(for: member, store, workers, logger)
+      let plugin = member.plugin
+      add(Task(executorPreference: loop) { await plugin.run() })
+      if let consumer = plugin as? any CatalogConsumer {
+        let follower = EventFollower(consumer: consumer, name: member.name, host: host)
+        add(Task(executorPreference: loop) { await follower.run() })
+      }
+    }
+  }
+
+  /// Cancels background work, waits for it, and shuts every plugin down.
+  func stop() async {
+    let running = tasks.withLock { tasks in
+      defer { tasks = [] }
+      return tasks
+    }
+    for task in running { task.cancel() }
+    for task in running { await task.value }
+    await shutDown()
+  }
+
+  private func shutDown() async {
+    for member in members.reversed() { await member.plugin.shutDown() }
+  }
+
+  private func add(_ task: Task<Void, Never>) { tasks.withLock { $0.append(task) } }
+
+  private func host(
+    for member: Member, _ store: Store, _ workers: WorkerPool, _ logger: Logger
+  ) -> PluginHost {
+    var logger = logger
+    logger[metadataKey: "site"] = "\(member.site)"
+    logger[metadataKey: "plugin"] = "\(member.name)"
+    return PluginHost(site: member.site, store: store, workers: workers, logger: logger)
+  }
+}

@@ -1,0 +1,53 @@
+// Which bytes of a blob can be sent without waiting for the disk, and how the others get there.
+
+import CLinux
+import Glibc
+import Loop
+import Store
+
+extension BlobFile {
+  /// How much a worker reads in at a time for one client.
+  static let populateBytes = 1 << 20
+
+  /// What must be read in before `count` bytes at `offset` can be sent; nil when all are in the page cache.
+  func coldRange(offset: UInt64, count: Int) -> (offset: UInt64, count: Int)? {
+    if PageCacheProbe.isResident(descriptor: descriptor, offset: Int64(offset), count: count) ?? true {
+      return nil
+    }
+    return (offset, min(count, Self.populateBytes))
+  }
+
+  /// Reads bytes that are in the page cache. Returns how many, 0 at the end of the file, or nil when the
+  /// first of them would have to come from the disk.
+  func readCached(offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) -> Int? {
+    guard let base = buffer.baseAddress, buffer.count > 0 else { return 0 }
+    while true {
+      let count = clinux_pread_nowait(descriptor, base, buffer.count, off_t(offset))
+      if count >= 0 { return count }
+      switch errno {
+      case EINTR: continue
+      case EAGAIN: return nil
+      // The file system does not know RWF_NOWAIT: memory file systems, which never wait.
+      case EOPNOTSUPP: return max(0, pread(descriptor, base, buffer.count, off_t(offset)))
+      default: return 0
+      }
+    }
+  }
+
+  /// Brings bytes into the page cache; blocks, so for workers only.
+  func populate(offset: UInt64, count: Int) {
+    posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_WILLNEED)
+    withUnsafeTemporaryAllocation(byteCount: 64 << 10, alignment: 16) { buffer in
+      var position = offset
+      let end = offset + UInt64(count)
+      while position < end {
+        let read = pread(
+          descriptor, buffer.baseAddress, min(buffer.count, Int(end - position)), off_t(position))
+        if read < 0 && errno == EINTR { continue }
+        // At the end of the file, or on an error of the disk: sending finds out and ends the connection.
+        if read <= 0 { return }
+        position += UInt64(read)
+      }
+    }
+  }
+}

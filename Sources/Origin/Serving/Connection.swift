@@ -1,0 +1,472 @@
+// One HTTP/1.1 connection
+//
+//            didRead                    head parsed                    last byte taken
+//   idle ───────────────► reading head ─────────────► responding ───────────────────────┐
+//    ▲                        │ error                  │  ▲                             │
+//    │                        ▼                        ▼  │ worker done                 │
+//    │                  answer, linger, close        waiting (cold bytes, suspended)    │
+//    └──── (next pipelined head, or body to discard) ◄──────────────────────────────────┘
+//
+// An idle connection owns no buffer: bytes arrive in the loop's read buffer and are parsed there. Only
+// what is left over when a response blocks, a head that came in parts, or the head of a request that
+// waits, is kept in `pending`. While a response is being sent reading is off, so the client's own pace
+// bounds what we hold. A request that had to wait is dispatched again from its kept head: answers are
+// pure functions, so asking twice is the same as asking once.
+
+import Glibc
+import HTTP
+import Loop
+import Store
+
+final class Connection: SocketDelegate {
+  enum State: UInt8 {
+    case reading
+    case responding
+    case waiting
+    case lingering
+    case closed
+  }
+
+  let socket: Socket
+  let owner: OriginLoop
+  private let router: any Router
+  private(set) var state = State.reading
+  private var progress = ParseProgress()
+  /// Bytes read and not yet used, oldest first.
+  private var pending: [UInt8] = []
+  private var transfer: Transfer?
+  private var keepsAlive = true
+  /// Bytes of a request body still to be thrown away before the next head.
+  private var discard = Discard.nothing
+  private var exchange: ExchangeRecord?
+  let deadline = ConnectionDeadlines.Node()
+
+  private enum Discard {
+    case nothing
+    case count(UInt64)
+    case chunked(ChunkedDecoder, budget: Int)
+  }
+
+  init(socket: Socket, on owner: OriginLoop, router: any Router) {
+    self.socket = socket
+    self.router = router
+    self.owner = owner
+    deadline.connection = self
+  }
+
+  func open() {
+    owner.deadlines.arm(deadline, .header)
+    socket.startReading(self)
+  }
+
+  // MARK: Reading
+
+  func socket(_ socket: Socket, didRead bytes: UnsafeRawBufferPointer) {
+    switch state {
+    case .lingering, .closed: return
+    case .waiting, .responding:
+      pending.append(contentsOf: bytes)
+      socket.stopReading()
+    case .reading:
+      if pending.isEmpty {
+        consume(bytes)
+      } else {
+        pending.append(contentsOf: bytes)
+        consumePending()
+      }
+    }
+  }
+
+  private func consumePending() {
+    let bytes = pending
+    pending = []
+    bytes.withUnsafeBytes { consume($0) }
+  }
+
+  /// Uses bytes: discards bodies, parses heads, answers them, until something must wait.
+  private func consume(_ bytes: UnsafeRawBufferPointer) {
+    var rest = bytes
+    while state == .reading, rest.count > 0 {
+      guard skipBody(&rest) else { return }
+      if rest.count == 0 { break }
+      switch owner.head.parse(rest, resuming: &progress) {
+      case .incomplete:
+        pending = Array(rest)
+        owner.deadlines.armOnce(deadline, .header)
+        return
+      case .failed(let error):
+        progress = ParseProgress()
+        keepsAlive = false
+        owner.counters.badRequests.add(1)
+        owner.nameRequest(fromHead: false)
+        respond(problem: Problem(error), site: nil, isHead: false)
+        return
+      case .complete(let count):
+        progress = ParseProgress()
+        let head = UnsafeRawBufferPointer(rebasing: rest[..<count])
+        rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+        dispatch(head, rest)
+      }
+    }
+    if state == .reading, rest.count == 0, transfer == nil {
+      // Between requests, or in the middle of a body that is thrown away.
+      owner.deadlines.arm(deadline, .idle)
+      if owner.isDraining { finishAndClose() }
+    } else if state != .closed, state != .lingering, rest.count > 0 {
+      pending.append(contentsOf: rest)
+      socket.stopReading()
+    }
+  }
+
+  /// Throws away request body bytes. Returns false when the connection can't go on.
+  private func skipBody(_ rest: inout UnsafeRawBufferPointer) -> Bool {
+    switch discard {
+    case .nothing: return true
+    case .count(let left):
+      let taken = Int(min(left, UInt64(rest.count)))
+      rest = UnsafeRawBufferPointer(rebasing: rest[taken...])
+      discard = left == UInt64(taken) ? .nothing : .count(left - UInt64(taken))
+    case .chunked(var decoder, var budget):
+      decoding: while rest.count > 0 {
+        switch decoder.decode(rest) {
+        case .needsMore:
+          rest = UnsafeRawBufferPointer(rebasing: rest[rest.count...])
+        case .data(let range):
+          budget -= range.count
+          rest = UnsafeRawBufferPointer(rebasing: rest[range.upperBound...])
+        case .finished(let consumed):
+          rest = UnsafeRawBufferPointer(rebasing: rest[consumed...])
+          discard = .nothing
+          return true
+        case .failed:
+          finishAndClose()
+          return false
+        }
+        if budget < 0 {
+          finishAndClose()
+          return false
+        }
+      }
+      discard = .chunked(decoder, budget: budget)
+    }
+    return true
+  }
+
+  // MARK: Answering
+
+  private func dispatch(_ bytes: UnsafeRawBufferPointer, _ rest: UnsafeRawBufferPointer) {
+    prepareBody()
+    owner.nameRequest(fromHead: true)
+    switch router.answer(owner.head) {
+    case .representation(let representation, let site):
+      respond(representation, site: site)
+    case .problem(let problem, let site):
+      respond(problem: problem, site: site, isHead: owner.head.method == .head)
+    case .preflight(let site):
+      respondPreflight(site)
+    case .cold(let file, let offset, let count):
+      wait(keeping: bytes)
+      populate(file, offset, count) { $0.retry() }
+    case .suspended(let site, let path, let work):
+      wait(keeping: bytes)
+      suspend(site, path, work)
+    }
+  }
+
+  /// What the head says about its body, and about the connection after it.
+  private func prepareBody() {
+    keepsAlive = owner.head.keepAlive && !owner.isDraining
+    let limits = owner.head.limits
+    switch owner.head.body {
+    case .none: discard = .nothing
+    case .length(let length):
+      discard = length == 0 ? .nothing : .count(length)
+      if length > UInt64(limits.discardedBodyBytes) { keepsAlive = false }
+    case .chunked:
+      discard = .chunked(ChunkedDecoder(limits: limits), budget: limits.discardedBodyBytes)
+    }
+    // A client that waits for 100 Continue may send its body or not once it has the final status: the
+    // next head could not be told from the body.
+    if owner.head.expectsContinue, case .nothing = discard {
+    } else if owner.head.expectsContinue {
+      keepsAlive = false
+    }
+    owner.deadlines.cancel(deadline)
+  }
+
+  private func wait(keeping bytes: UnsafeRawBufferPointer) {
+    state = .waiting
+    pending = Array(bytes)
+    socket.stopReading()
+  }
+
+  /// Dispatches the kept head again.
+  private func retry() {
+    discard = .nothing
+    takeUpPipeline()
+  }
+
+  /// Goes on with what was read and not yet used.
+  private func takeUpPipeline() {
+    guard state == .waiting else { return }
+    state = .reading
+    consumePending()
+    resumeReadingIfIdle()
+  }
+
+  private func suspend(
+    _ site: Site, _ path: [UInt8], _ work: @escaping @Sendable () async throws(Problem) -> Representation
+  ) {
+    let ticket = ConnectionTicket(self)
+    let loop = owner.loop
+    Task.immediate(executorPreference: loop) {
+      let result: Result<Representation, Problem>
+      do throws(Problem) { result = .success(try await work()) } catch { result = .failure(error) }
+      loop.preconditionOnLoop()
+      ticket.connection.resume(result, site, path)
+    }
+  }
+
+  /// A suspended request has its answer: parse the kept head again and send it.
+  private func resume(_ result: Result<Representation, Problem>, _ site: Site, _ path: [UInt8]) {
+    guard state == .waiting else { return }
+    state = .reading
+    let bytes = pending
+    pending = []
+    bytes.withUnsafeBytes { bytes in
+      guard case .complete(let count) = owner.head.parse(bytes, resuming: &progress) else {
+        return abort()
+      }
+      progress = ParseProgress()
+      prepareBody()
+      owner.nameRequest(fromHead: true)
+      switch result {
+      case .success(let representation): respond(representation, site: site)
+      case .failure(let problem): respond(problem: problem, site: site, isHead: owner.head.method == .head)
+      }
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[count...])
+      if rest.count > 0 { consume(rest) }
+    }
+    resumeReadingIfIdle()
+  }
+
+  private func resumeReadingIfIdle() {
+    guard state == .reading else { return }
+    socket.startReading(self)
+    if pending.isEmpty { owner.deadlines.arm(deadline, .idle) }
+  }
+
+  // MARK: Sending
+
+  private func respond(_ representation: Representation, site: Site?) {
+    let plan = ResponsePlan(
+      representation, owner.head, nowSeconds: owner.loop.wallSeconds, limits: owner.head.limits)
+    switch plan.outcome {
+    case .problem(let problem):
+      respond(problem: problem, site: site, isHead: owner.head.method == .head, representation)
+      return
+    case .head, .body: break
+    }
+    begin(site, status: plan.status, kind: representation.info.kind)
+    let writer = ResponseWriter(owner, keepsAlive: keepsAlive, exchange: exchange)
+    let headBytes = writer.write(plan, representation)
+    if case .body(let body) = plan.outcome {
+      send(headBytes, body)
+    } else {
+      send(headBytes)
+    }
+  }
+
+  private func respond(problem: Problem, site: Site?, isHead: Bool, _ about: Representation? = nil) {
+    if problem.closesConnection { keepsAlive = false }
+    begin(site, status: problem.status, kind: .error)
+    let body = isHead ? [] : problem.body
+    let writer = ResponseWriter(owner, keepsAlive: keepsAlive, exchange: exchange)
+    send(writer.write(problem, bodyBytes: problem.body, site: site, about), ResponseBody(bytes: body))
+  }
+
+  private func respondPreflight(_ site: Site) {
+    begin(site, status: 204, kind: .file)
+    let writer = ResponseWriter(owner, keepsAlive: keepsAlive, exchange: exchange)
+    send(writer.writePreflight(site))
+  }
+
+  private func begin(_ site: Site?, status: UInt16, kind: AnswerKind) {
+    owner.refreshDate()
+    owner.counters.count(status: status)
+    state = .responding
+    let logs = site?.pipeline.logs ?? []
+    if owner.snapshot.accessLog != nil || !logs.isEmpty {
+      exchange = ExchangeRecord(owner, socket, site, status: status, kind: kind)
+    } else {
+      exchange = nil
+    }
+  }
+
+  private func send(_ headBytes: Int, _ body: ResponseBody = ResponseBody(bytes: [])) {
+    let head = UnsafeRawBufferPointer(rebasing: owner.output[..<headBytes])
+    exchange?.bytes = UInt64(headBytes) + body.lengthBytes
+    owner.counters.sentBytes.add(UInt64(headBytes) + body.lengthBytes)
+    // Head and small body in one write, out of the loop's own buffer.
+    if body.lengthBytes <= UInt64(ResponseBody.smallBytes),
+      let count = body.copySmall(into: owner.output, after: headBytes)
+    {
+      let whole = UnsafeRawBufferPointer(rebasing: owner.output[..<(headBytes + count)])
+      switch socket.send(whole, more: false) {
+      case .sent(whole.count): return finish()
+      case .sent(let sent): return startTransfer(Transfer(rest: whole, from: sent))
+      case .wouldBlock: return startTransfer(Transfer(rest: whole, from: 0))
+      case .failed: return abort()
+      }
+    }
+    let transfer = Transfer(slices: body.slices, lengthBytes: body.lengthBytes)
+    self.transfer = transfer
+    continueTransfer(transfer.start(head, on: socket, owner.vectors))
+  }
+
+  private func startTransfer(_ transfer: Transfer) {
+    self.transfer = transfer
+    continueTransfer(.blocked)
+  }
+
+  private func continueTransfer(_ first: Transfer.Outcome) {
+    guard let transfer else { return }
+    switch first {
+    case .complete:
+      self.transfer = nil
+      finish()
+    case .failed:
+      abort()
+    case .yielded:
+      socket.stopReading()
+      owner.deadlines.arm(deadline, .send)
+      owner.loop.later { self.advance() }
+    case .cold(let file, let offset, let count):
+      fetch(file, offset, count)
+    case .blocked:
+      socket.stopReading()
+      owner.deadlines.arm(deadline, .send)
+      let chunk = UnsafeMutableRawBufferPointer(rebasing: owner.output[..<Transfer.chunkBytes])
+      switch transfer.nextChunk(into: chunk) {
+      case .nothing:
+        self.transfer = nil
+        finish()
+      case .failed: abort()
+      case .cold(let file, let offset, let count): fetch(file, offset, count)
+      case .bytes(let count):
+        _ = socket.writeWhenPossible(UnsafeRawBufferPointer(rebasing: chunk[..<count])) { status in
+          if status == 0 { self.advance() } else { self.abort() }
+        }
+      }
+    }
+  }
+
+  private func fetch(_ file: BlobFile, _ offset: UInt64, _ count: Int) {
+    socket.stopReading()
+    owner.counters.coldReads.add(1)
+    populate(file, offset, count) { $0.advance() }
+  }
+
+  /// Has a worker read bytes into the page cache; too many waiting for the disk already means overload.
+  private func populate(
+    _ file: BlobFile, _ offset: UInt64, _ count: Int, then next: @escaping (Connection) -> Void
+  ) {
+    let accepted = owner.server.workers.submit(
+      { file.populate(offset: offset, count: count) }, on: owner.loop, then: { next(self) })
+    if !accepted { abort() }
+  }
+
+  private func advance() {
+    guard state == .responding, let transfer else { return }
+    continueTransfer(transfer.advance(on: socket, owner.vectors))
+  }
+
+  /// The last byte of an answer was taken by the kernel.
+  private func finish() {
+    if let exchange {
+      exchange.finish(owner)
+      self.exchange = nil
+    }
+    guard keepsAlive, state == .responding else { return finishAndClose() }
+    state = .reading
+    if !pending.isEmpty {
+      // Pipelined requests arrived while the answer was blocked. Taken up in a later turn, so that a
+      // long pipeline neither deepens the stack nor keeps the loop.
+      state = .waiting
+      owner.loop.later { self.takeUpPipeline() }
+    } else if !socket.isReading {
+      socket.startReading(self)
+      owner.deadlines.arm(deadline, .idle)
+    }
+  }
+
+  // MARK: Ending
+
+  /// Half-closes and reads on for a while, so that the client gets the answer before a reset could
+  /// overtake it (RFC 9112 §9.6).
+  private func finishAndClose() {
+    guard state != .closed, state != .lingering else { return }
+    state = .lingering
+    owner.deadlines.cancel(deadline)
+    pending = []
+    socket.closeLingering()
+  }
+
+  func drain() {
+    if state == .reading, pending.isEmpty { finishAndClose() } else { keepsAlive = false }
+  }
+
+  func abort() {
+    guard state != .closed else { return }
+    state = .closed
+    transfer = nil
+    owner.deadlines.cancel(deadline)
+    socket.close()
+  }
+
+  func deadlineExpired(_ kind: ConnectionDeadlines.Kind) {
+    switch kind {
+    case .header where state == .reading && !pending.isEmpty:
+      keepsAlive = false
+      owner.counters.timeouts.add(1)
+      progress = ParseProgress()
+      owner.nameRequest(fromHead: false)
+      respond(
+        problem: Problem(
+          status: 408, code: "request-timeout", title: "Request timeout",
+          detail: "The request head did not arrive in time.", closesConnection: true), site: nil,
+        isHead: false)
+    case .header, .idle:
+      finishAndClose()
+    case .send:
+      owner.counters.timeouts.add(1)
+      abort()
+    }
+  }
+
+  func socketDidReachEnd(_ socket: Socket) {
+    switch state {
+    case .reading: finishAndClose()
+    case .responding, .waiting: keepsAlive = false
+    case .lingering, .closed: break
+    }
+  }
+
+  func socket(_ socket: Socket, didFail errno: Int32) { abort() }
+
+  func socketDidClose(_ socket: Socket) {
+    state = .closed
+    transfer = nil
+    owner.deadlines.cancel(deadline)
+    owner.connectionClosed(self)
+  }
+}
+
+/// Carries a connection through a closure that runs on its own loop again.
+///
+/// A connection that has ended meanwhile is in state `closed`, and whatever arrives for it does nothing.
+// The reference crosses threads inside closures, but is only ever used on the connection's loop.
+private final class ConnectionTicket: @unchecked Sendable {
+  let connection: Connection
+  init(_ connection: Connection) { self.connection = connection }
+}

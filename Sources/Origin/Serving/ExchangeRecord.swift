@@ -1,0 +1,74 @@
+// What the log phase needs of a request, copied while its head is still in the read buffer. Made only
+// where an access log or a log handler wants it.
+
+import Glibc
+import HTTP
+import Loop
+
+final class ExchangeRecord {
+  private let site: Site?
+  private let startedNanoseconds: UInt64
+  private var record: AccessRecord
+  var bytes: UInt64 = 0
+
+  init(_ owner: OriginLoop, _ socket: Socket, _ site: Site?, status: UInt16, kind: AnswerKind) {
+    self.site = site
+    startedNanoseconds = Self.monotonicNanoseconds()
+    // The head of a request that could not be parsed is not shown: its parts are not what they seem.
+    let isParsed = status != 400 && status != 414 && status != 431 && status != 408 || site != nil
+    record = AccessRecord(
+      site: site?.name, startedMilliseconds: Self.wallMilliseconds(), durationMicroseconds: 0,
+      remoteAddress: socket.remoteAddress?.host ?? "-", method: isParsed ? "\(owner.head.method.name)" : "-",
+      target: isParsed ? Self.redacted([UInt8](copying: owner.head.rawTarget)) : [0x2D],
+      host: isParsed ? [UInt8](copying: owner.head.host) : [],
+      versionMinor: isParsed ? owner.head.versionMinor : 1,
+      status: status, sentBytes: 0, kind: kind, requestID: owner.requestID,
+      range: isParsed ? Self.copy(owner.head, .range) : nil,
+      referer: isParsed ? Self.copy(owner.head, .referer) : nil,
+      userAgent: isParsed ? Self.copy(owner.head, .userAgent) : nil)
+  }
+
+  func finish(_ owner: OriginLoop) {
+    record.durationMicroseconds = (Self.monotonicNanoseconds() - startedNanoseconds) / 1000
+    record.sentBytes = bytes
+    owner.snapshot.accessLog?.append(record)
+    if let site {
+      for handler in site.pipeline.logs { handler.log(record) }
+    }
+  }
+
+  private static func copy(_ head: borrowing RequestHead, _ field: KnownField) -> [UInt8]? {
+    guard let value = head.field(field) else { return nil }
+    return [UInt8](copying: value)
+  }
+
+  private static func monotonicNanoseconds() -> UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+  }
+
+  private static func wallMilliseconds() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+  }
+
+  /// The target with the value of each signature parameter replaced by `***`: whoever reads a log must
+  /// not get a working URL out of it.
+  static func redacted(_ target: [UInt8]) -> [UInt8] {
+    guard let question = target.firstIndex(of: UInt8(ascii: "?")) else { return target }
+    var result = Array(target[...question])
+    let pairs = target[(question + 1)...].split(
+      separator: UInt8(ascii: "&"), omittingEmptySubsequences: false)
+    for (index, pair) in pairs.enumerated() {
+      if index > 0 { result.append(UInt8(ascii: "&")) }
+      if let equals = pair.firstIndex(of: UInt8(ascii: "=")), pair[..<equals].elementsEqual("sig".utf8) {
+        result.append(contentsOf: "sig=***".utf8)
+      } else {
+        result.append(contentsOf: pair)
+      }
+    }
+    return result
+  }
+}

@@ -1,0 +1,93 @@
+// Answers that were made lately, by site and path.
+//
+// A representation is a pure function of site, path and catalog. The table is emptied whenever the
+// catalog's transaction id has moved, whoever moved it: what another process commits is seen by the
+// next request. Entries that age on their own (a replaced generation in its grace time) say until
+// when they hold. One table per loop, so there is no lock; a budget in bytes and in open blobs bounds
+// it, and the oldest half goes when it is reached.
+
+import Store
+
+struct HotTable {
+  private struct Entry {
+    let path: [UInt8]
+    let site: Int
+    let representation: Representation
+    var lastUse: UInt32
+  }
+
+  private var entries: [Int: Entry] = [:]
+  private var transaction: UInt64 = 0
+  private var costBytes = 0
+  private var useClock: UInt32 = 0
+  let budgetBytes: Int
+  let budgetEntries: Int
+
+  init(budgetBytes: Int = 32 << 20, budgetEntries: Int = 4096) {
+    self.budgetBytes = budgetBytes
+    self.budgetEntries = budgetEntries
+  }
+
+  /// Forgets everything if the catalog has changed since the last call. Returns true if it did.
+  mutating func follow(_ transaction: UInt64) -> Bool {
+    if transaction == self.transaction { return false }
+    self.transaction = transaction
+    removeAll()
+    return true
+  }
+
+  mutating func removeAll() {
+    entries.removeAll(keepingCapacity: true)
+    costBytes = 0
+  }
+
+  /// The answer for a path of a site, if it was made since the catalog last changed.
+  mutating func representation(site: Int, path: Span<UInt8>, nowSeconds: Int64) -> Representation? {
+    let key = Self.key(site: site, path: path)
+    guard let index = entries.index(forKey: key) else { return nil }
+    let entry = entries.values[index]
+    guard entry.site == site, Self.equal(entry.path, path) else { return nil }
+    if let until = entry.representation.validUntilSeconds, until <= nowSeconds {
+      costBytes -= entry.representation.costBytes
+      entries.remove(at: index)
+      return nil
+    }
+    useClock &+= 1
+    entries.values[index].lastUse = useClock
+    return entry.representation
+  }
+
+  mutating func insert(_ representation: Representation, site: Int, path: [UInt8]) {
+    let cost = representation.costBytes
+    guard cost <= budgetBytes / 4 else { return }
+    if entries.count >= budgetEntries || costBytes + cost > budgetBytes { dropOldest() }
+    useClock &+= 1
+    let key = Self.key(site: site, path: path.span)
+    if let old = entries.updateValue(
+      Entry(path: path, site: site, representation: representation, lastUse: useClock), forKey: key)
+    {
+      costBytes -= old.representation.costBytes
+    }
+    costBytes += cost
+  }
+
+  private mutating func dropOldest() {
+    let uses = entries.values.map(\.lastUse).sorted()
+    guard let middle = uses.isEmpty ? nil : uses[uses.count / 2] else { return }
+    entries = entries.filter { $0.value.lastUse > middle }
+    costBytes = entries.values.reduce(0) { $0 + $1.representation.costBytes }
+  }
+
+  private static func key(site: Int, path: Span<UInt8>) -> Int {
+    var hasher = Hasher()
+    hasher.combine(site)
+    path.withUnsafeBytes { hasher.combine(bytes: $0) }
+    return hasher.finalize()
+  }
+
+  private static func equal(_ left: [UInt8], _ right: Span<UInt8>) -> Bool {
+    guard left.count == right.count else { return false }
+    let left = left.span
+    return left.withUnsafeBytes { a in right.withUnsafeBytes { b in a.elementsEqual(b) } }
+  }
+}

@@ -1,0 +1,218 @@
+// What one event loop thread owns: its listeners' connections, its view of the store, its hot table,
+// one parsed request head and one output buffer shared by all of its connections.
+
+import Glibc
+import HTTP
+import Loop
+import Store
+
+/// A server's configuration in force: sites with their pipelines, and limits. Immutable; a reload makes
+/// another and each loop changes over between two requests.
+final class Snapshot: Sendable {
+  let configuration: Configuration
+  let sites: SiteTable
+  let accessLog: AccessLog?
+
+  init(configuration: Configuration, sites: SiteTable, accessLog: AccessLog?) {
+    self.configuration = configuration
+    self.sites = sites
+    self.accessLog = accessLog
+  }
+}
+
+/// The answer to a parsed request head, before ranges and conditions are looked at.
+enum Answer {
+  case representation(Representation, Site?)
+  case problem(Problem, Site?)
+  case preflight(Site)
+  /// Read these bytes in on a worker, then ask again with the same head.
+  case cold(BlobFile, UInt64, Int)
+  case suspended(Site, [UInt8], @Sendable () async throws(Problem) -> Representation)
+}
+
+/// Makes answers to parsed request heads: a loop does for the sites, the admin router for its own pages.
+protocol Router: AnyObject {
+  func answer(_ request: borrowing RequestHead) -> Answer
+}
+
+/// Not `Sendable`: it is made, used and let go on its loop's thread alone.
+final class OriginLoop: Router {
+  let loop: EventLoop
+  let server: ServerState
+  var snapshot: Snapshot
+  var head: RequestHead
+  let output: UnsafeMutableRawBufferPointer
+  let vectors = VectorTable()
+  let counters: LoopCounters
+  let deadlines: ConnectionDeadlines
+  let requestIDs: RequestIDs
+  var isDraining = false
+  private var hot = HotTable()
+  private let context: ContentContext
+  private var registry: [ObjectIdentifier: Connection] = [:]
+  /// The identifier of the request being answered: the client's own where it is sound, else a new one.
+  private(set) var requestID: [UInt8] = []
+  private var dateSeconds: Int64 = -1
+  /// `Date: …\r\n`, remade once a second.
+  private(set) var dateLine: [UInt8] = []
+
+  static let outputBytes = 64 << 10
+
+  init(loop: EventLoop, server: ServerState, snapshot: Snapshot, counters: LoopCounters) throws(StoreError) {
+    self.loop = loop
+    self.server = server
+    self.snapshot = snapshot
+    self.counters = counters
+    head = RequestHead(limits: snapshot.configuration.server.limits.http)
+    output = .allocate(byteCount: Self.outputBytes, alignment: 16)
+    deadlines = ConnectionDeadlines(loop: loop, limits: snapshot.configuration.server.limits)
+    requestIDs = RequestIDs()
+    guard let first = snapshot.sites.sites.first else {
+      throw StoreError(.invalid, operation: "serve", message: "no site is configured")
+    }
+    context = try ContentContext(store: server.store, site: first)
+  }
+
+  deinit { output.deallocate() }
+
+  // MARK: Connections
+
+  func accept(_ socket: Socket, router: any Router) {
+    guard registry.count < server.connectionLimit else {
+      counters.refusedConnections.add(1)
+      socket.close()
+      return
+    }
+    let connection = Connection(socket: socket, on: self, router: router)
+    registry[ObjectIdentifier(connection)] = connection
+    counters.acceptedConnections.add(1)
+    counters.openConnections.add(1)
+    connection.open()
+  }
+
+  func connectionClosed(_ connection: Connection) {
+    registry[ObjectIdentifier(connection)] = nil
+    counters.openConnections.subtract(1)
+    if isDraining, registry.isEmpty { server.loopDrained(loop) }
+  }
+
+  /// Ends idle connections and lets the others finish their answer.
+  func drain() {
+    isDraining = true
+    for connection in Array(registry.values) { connection.drain() }
+    if registry.isEmpty { server.loopDrained(loop) }
+  }
+
+  func closeAll() {
+    for connection in Array(registry.values) { connection.abort() }
+  }
+
+  /// The configuration changes over; what was made under the old one is forgotten.
+  func apply(_ snapshot: Snapshot) {
+    self.snapshot = snapshot
+    hot.removeAll()
+    deadlines.apply(snapshot.configuration.server.limits)
+  }
+
+  // MARK: Answers
+
+  /// Settles the identifier of the next answer. `fromHead` is false for heads that could not be parsed.
+  func nameRequest(fromHead: Bool) {
+    if fromHead, Self.copySound(head, into: &requestID) { return }
+    requestIDs.make(into: &requestID)
+  }
+
+  /// Takes the client's own identifier if it is 1 to 128 characters that need no quoting anywhere.
+  private static func copySound(_ head: borrowing RequestHead, into bytes: inout [UInt8]) -> Bool {
+    guard let id = head.field(.xRequestID), id.count > 0, id.count <= 128 else { return false }
+    for index in id.indices {
+      switch id[index] {
+      case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x3A, 0x2B, 0x2F, 0x3D: continue
+      default: return false
+      }
+    }
+    bytes.removeAll(keepingCapacity: true)
+    for index in id.indices { bytes.append(id[index]) }
+    return true
+  }
+
+  func refreshDate() {
+    let now = loop.wallSeconds
+    if now == dateSeconds { return }
+    dateSeconds = now
+    dateLine = Array("Date: ".utf8) + HTTPDate.bytes(now) + [0x0D, 0x0A]
+  }
+
+  /// Answers a request from the hot table, or makes the answer.
+  func answer(_ request: borrowing RequestHead) -> Answer {
+    guard let site = snapshot.sites.site(for: request.host) else { return .problem(.unknownSite, nil) }
+    switch request.method {
+    case .get, .head: break
+    case .options: return .preflight(site)
+    case .other: return .problem(.methodUnknown, site)
+    default: return .problem(.methodNotAllowed, site)
+    }
+    for handler in site.pipeline.access {
+      if case .refuse(let problem) = handler.check(request, in: site) { return .problem(problem, site) }
+    }
+    do throws(StoreError) {
+      if hot.follow(try context.reader.renew()) { context.catalogMoved() }
+    } catch {
+      return .problem(Problem(error), site)
+    }
+    defer { context.reader.end() }
+    let now = loop.wallSeconds
+    if let known = hot.representation(site: site.number, path: request.path, nowSeconds: now) {
+      counters.hotHits.add(1)
+      return .representation(known, site)
+    }
+    counters.hotMisses.add(1)
+    context.site = site
+    context.nowSeconds = now
+    do throws(Problem) { return try make([UInt8](copying: request.path), site) } catch {
+      return .problem(error, site)
+    }
+  }
+
+  private func make(_ path: [UInt8], _ site: Site) throws(Problem) -> Answer {
+    for locator in site.pipeline.locate {
+      guard let target = locator.locate(path, in: site) else { continue }
+      for handler in site.pipeline.content {
+        switch try handler.content(for: target, in: context) {
+        case .declined: continue
+        case .representation(let made):
+          remember(made, site, path)
+          return .representation(made, site)
+        case .cold(let file, let offset, let count): return .cold(file, offset, count)
+        case .suspended(let work): return .suspended(site, path, work)
+        }
+      }
+    }
+    return .problem(.notFound, site)
+  }
+
+  func remember(_ representation: Representation, _ site: Site, _ path: [UInt8]) {
+    hot.insert(representation, site: site.number, path: path)
+  }
+}
+
+/// Identifiers of requests: 16 hex digits, different on every loop and after every start.
+final class RequestIDs {
+  private var next: UInt64
+
+  init() { next = UInt64.random(in: .min ... .max) }
+
+  func make(into bytes: inout [UInt8]) {
+    next &+= 0x9E37_79B9_7F4A_7C15
+    // The finaliser of SplitMix64: consecutive numbers look unrelated, and none repeats.
+    var mixed = next
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    mixed ^= mixed >> 31
+    bytes.removeAll(keepingCapacity: true)
+    for shift in stride(from: 60, through: 0, by: -4) {
+      let digit = UInt8(truncatingIfNeeded: mixed >> UInt64(shift)) & 15
+      bytes.append(digit < 10 ? 0x30 + digit : 0x57 + digit)
+    }
+  }
+}

@@ -1,0 +1,89 @@
+public import Store
+
+/// A run of body bytes: owned, or a part of a blob that is sent without passing through the program.
+public struct BodySlice: Sendable {
+  public enum Source: Sendable {
+    case bytes([UInt8])
+    case blob(BlobFile)
+  }
+  public var source: Source
+  /// Where the run begins in the source.
+  public var offset: UInt64
+  public var count: UInt64
+
+  public static func bytes(_ bytes: [UInt8]) -> BodySlice {
+    BodySlice(source: .bytes(bytes), offset: 0, count: UInt64(bytes.count))
+  }
+
+  public static func blob(_ file: BlobFile, offset: UInt64, count: UInt64) -> BodySlice {
+    BodySlice(source: .blob(file), offset: offset, count: count)
+  }
+}
+
+/// The whole answer to a path: its rendered header fields, its validators and its body as slices.
+///
+/// Immutable and shared. GET, HEAD, conditional and range requests are all answered from the same
+/// value; ranges, HEAD and multipart work on `slices` alone, so a made segment behaves like a file.
+public final class Representation: Sendable {
+  public let info: AnswerInfo
+  /// Field lines as they go on the wire: all but Content-Length, Content-Range, Date, Connection and
+  /// X-Request-Id, which belong to a request.
+  let fieldLines: [UInt8]
+  /// The same without Content-Type, for the parts of a `multipart/byteranges` answer.
+  let untypedFieldLines: [UInt8]
+  let contentType: [UInt8]
+  /// Strong entity tag, quotes included.
+  let etag: [UInt8]
+  let lastModifiedSeconds: Int64
+  let slices: [BodySlice]
+  let lengthBytes: UInt64
+  /// Wall clock second after which the answer must be made anew; nil: when the catalog changes.
+  let validUntilSeconds: Int64?
+
+  /// - Parameters:
+  ///   - fields: everything a request does not change, without Content-Type and validators.
+  ///   - etag: the tag without its quotes.
+  init(
+    info: AnswerInfo, fields: HeaderFields, contentType: [UInt8], etag: [UInt8],
+    lastModifiedSeconds: Int64, slices: [BodySlice], validUntilSeconds: Int64? = nil
+  ) {
+    self.info = info
+    self.contentType = contentType
+    self.etag = [0x22] + etag + [0x22]
+    self.lastModifiedSeconds = lastModifiedSeconds
+    self.slices = slices
+    self.validUntilSeconds = validUntilSeconds
+    lengthBytes = slices.reduce(0) { $0 + $1.count }
+    untypedFieldLines = fields.lines()
+    fieldLines = Array("Content-Type: ".utf8) + contentType + [0x0D, 0x0A] + untypedFieldLines
+  }
+
+  /// What this value keeps in memory, in bytes, for the hot table's budget.
+  var costBytes: Int {
+    var cost = 512 + fieldLines.count + untypedFieldLines.count + slices.count * 40
+    for case .bytes(let bytes) in slices.lazy.map(\.source) { cost += bytes.count }
+    return cost
+  }
+}
+
+extension [BodySlice] {
+  /// The slices that make up the bytes `lower..<upper` of the whole.
+  ///
+  /// - Precondition: the range lies inside the body.
+  func cut(_ lower: UInt64, _ upper: UInt64) -> [BodySlice] {
+    var result: [BodySlice] = []
+    var position: UInt64 = 0
+    for slice in self {
+      let end = position + slice.count
+      if end > lower && position < upper {
+        let from = Swift.max(lower, position)
+        let to = Swift.min(upper, end)
+        result.append(
+          BodySlice(source: slice.source, offset: slice.offset + (from - position), count: to - from))
+      }
+      position = end
+      if position >= upper { break }
+    }
+    return result
+  }
+}

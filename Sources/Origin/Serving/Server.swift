@@ -1,0 +1,239 @@
+// The server: loops, listeners, sites, plugins, and the changes of its life
+//
+//   start     provision plugins, open every listener on every loop, print the addresses, serve
+//   SIGHUP    a worker reads the configuration; if it is sound its plugins are provisioned and each loop
+//             changes over between two requests. If not, the one in force stays and the log says why.
+//             Addresses, threads and storage are read at start only.
+//   SIGTERM   stop accepting, let answers finish within the drain time, stop plugins, exit 0
+
+import Glibc
+import HTTP
+public import Logging
+import Loop
+public import Store
+import Synchronization
+
+/// What all loops share. Constant but for what is locked or atomic.
+final class ServerState: Sendable {
+  let store: Store
+  let workers: WorkerPool
+  let logger: Logger
+  let connectionLimit: Int
+  let startedSeconds: Int64
+  let counters: [LoopCounters]
+  private let waiting: Mutex<(loops: Int, drained: @Sendable () -> Void)>
+  let isDraining = Atomic<Bool>(false)
+
+  init(
+    store: Store, workers: WorkerPool, logger: Logger, connectionLimit: Int, counters: [LoopCounters],
+    startedSeconds: Int64, drained: @escaping @Sendable () -> Void
+  ) {
+    self.store = store
+    self.workers = workers
+    self.logger = logger
+    self.connectionLimit = connectionLimit
+    self.counters = counters
+    self.startedSeconds = startedSeconds
+    waiting = Mutex((counters.count, drained))
+  }
+
+  func loopDrained(_ loop: EventLoop) {
+    let drained = waiting.withLock { waiting in
+      waiting.loops -= 1
+      return waiting.loops == 0 ? waiting.drained : nil
+    }
+    drained?()
+  }
+}
+
+/// An origin server. Make it, `run()` it; it returns when the process may exit.
+public final class Server: Sendable {
+  private let configurationPath: String?
+  private let environment: [String: String]
+  private let registry: PluginRegistry
+  private let store: Store
+  private let logger: Logger
+  private let threads: LoopThreads
+  private let state: ServerState
+  private let finished: Semaphore
+  private let inForce: Mutex<InForce>
+
+  private struct InForce {
+    var snapshot: Snapshot
+    var plugins: PluginSet
+    var isReloading = false
+    var reloadAgain = false
+  }
+
+  /// Prepares everything that can fail before the first listener opens.
+  public init(
+    _ configuration: Configuration, path: String?, environment: [String: String], registry: PluginRegistry,
+    store: Store, logger: Logger
+  ) throws {
+    configurationPath = path
+    self.environment = environment
+    self.registry = registry
+    self.store = store
+    self.logger = logger
+    ignoreSIGPIPE()
+    Self.raiseDescriptorLimit()
+    let server = configuration.server
+    let count = server.threads == 0 ? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))) : server.threads
+    threads = try LoopThreads(count: max(1, count))
+    let finished = Semaphore()
+    self.finished = finished
+    state = ServerState(
+      store: store, workers: try WorkerPool(threadCount: server.workerThreads), logger: logger,
+      connectionLimit: max(1, server.limits.connections / max(1, count)),
+      counters: threads.loops.map { _ in LoopCounters() }, startedSeconds: Int64(time(nil)),
+      drained: { finished.signal() })
+    let plugins = try PluginSet(configuration, registry)
+    let log = try Self.accessLog(configuration)
+    inForce = Mutex(InForce(snapshot: Self.snapshot(configuration, plugins, log), plugins: plugins))
+  }
+
+  /// Serves until SIGTERM or SIGINT and a drain.
+  ///
+  /// - Parameter announce: called once with a line for each listener when all of them accept.
+  public func run(announce: @escaping @Sendable (String) -> Void) throws {
+    let (snapshot, plugins) = inForce.withLock { ($0.snapshot, $0.plugins) }
+    try Self.wait { [self] in
+      try await plugins.provision(store: store, workers: state.workers, logger: logger)
+    }
+    let hosts = try LoopHosts(threads: threads, state: state, snapshot: snapshot)
+    let lines = try hosts.listen(snapshot.configuration.server)
+    plugins.start(on: threads.loops[0], store: store, workers: state.workers, logger: logger)
+    hosts.onSignals(
+      reload: { [self] in reload(hosts) },
+      terminate: { [self] in drain(hosts) },
+      everyMinute: { [self] in maintain() })
+    for line in lines { announce(line) }
+    finished.wait()
+    let last = inForce.withLock { $0.plugins }
+    try Self.wait { await last.stop() }
+    hosts.closeAll()
+    threads.stopAndJoin()
+    state.workers.shutdown()
+    inForce.withLock { $0.snapshot.accessLog }?.close()
+  }
+
+  // MARK: Changes
+
+  private func drain(_ hosts: LoopHosts) {
+    guard !state.isDraining.exchange(true, ordering: .relaxed) else { return }
+    logger.notice("draining")
+    let finished = finished
+    hosts.drain(
+      timeoutMilliseconds: inForce.withLock {
+        UInt64($0.snapshot.configuration.server.drainTimeoutMilliseconds)
+      },
+      timedOut: { finished.signal() })
+  }
+
+  /// Reads the configuration again. One reload at a time; a signal during one asks for another after it.
+  private func reload(_ hosts: LoopHosts) {
+    let starts = inForce.withLock { state in
+      state.reloadAgain = state.isReloading
+      defer { state.isReloading = true }
+      return !state.isReloading
+    }
+    guard starts else { return }
+    Task.detached { [self] in
+      await reloadOnce(hosts)
+      let again = inForce.withLock { state in
+        state.isReloading = false
+        defer { state.reloadAgain = false }
+        return state.reloadAgain
+      }
+      if again { reload(hosts) }
+    }
+  }
+
+  private func reloadOnce(_ hosts: LoopHosts) async {
+    let result = Configuration.load(
+      path: configurationPath, plugins: registry.declarations, environment: environment)
+    guard let configuration = result.configuration else {
+      for problem in result.problems { logger.error("configuration refused: \(problem)") }
+      return
+    }
+    let old = inForce.withLock { $0 }
+    do {
+      let plugins = try PluginSet(configuration, registry)
+      try await plugins.provision(store: store, workers: state.workers, logger: logger)
+      let isSameLog =
+        old.snapshot.configuration.server.log == configuration.server.log && old.snapshot.accessLog != nil
+      let log = isSameLog ? old.snapshot.accessLog : try Self.accessLog(configuration)
+      let snapshot = Self.snapshot(configuration, plugins, log)
+      inForce.withLock {
+        $0.snapshot = snapshot
+        $0.plugins = plugins
+      }
+      await hosts.apply(snapshot)
+      plugins.start(on: threads.loops[0], store: store, workers: state.workers, logger: logger)
+      await old.plugins.stop()
+      if isSameLog { log?.reopen() } else { old.snapshot.accessLog?.close() }
+      logger.notice("configuration reloaded")
+    } catch {
+      logger.error("configuration refused: \(error)")
+    }
+  }
+
+  private func maintain() {
+    let store = store
+    let logger = logger
+    let maintain: @Sendable () -> String? = {
+      do throws(StoreError) {
+        try store.maintain()
+        return nil
+      } catch { return "\(error)" }
+    }
+    let accepted = state.workers.submit(maintain, on: threads.loops[0]) { problem in
+      if let problem { logger.error("store upkeep: \(problem)") }
+    }
+    if !accepted { logger.warning("store upkeep is put off: the workers have no room") }
+  }
+
+  // MARK: Making
+
+  private static func snapshot(
+    _ configuration: Configuration, _ plugins: PluginSet, _ log: AccessLog?
+  ) -> Snapshot {
+    let sites = configuration.sites.enumerated().map { number, site in
+      Site(site, number: number, plugins: plugins.plugins(of: site.name))
+    }
+    return Snapshot(configuration: configuration, sites: SiteTable(sites), accessLog: log)
+  }
+
+  private static func accessLog(_ configuration: Configuration) throws -> AccessLog? {
+    let log = configuration.server.log
+    switch log.access {
+    case .off: return nil
+    case .json: return try AccessLog(path: log.accessPath, format: .json)
+    case .combined: return try AccessLog(path: log.accessPath, format: .combined)
+    }
+  }
+
+  /// Every connection and open blob is a descriptor; take as many as the system lets us.
+  private static func raiseDescriptorLimit() {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    limit.rlim_cur = limit.rlim_max
+    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  }
+
+  /// Runs async work from a thread that is not a loop's and waits for its end.
+  private static func wait(_ work: @escaping @Sendable () async throws -> Void) throws {
+    let done = Semaphore()
+    let failure = FailureBox()
+    Task.detached {
+      do { try await work() } catch { failure.error.withLock { $0 = error } }
+      done.signal()
+    }
+    done.wait()
+    if let error = failure.error.withLock({ $0 }) { throw error }
+  }
+
+  private final class FailureBox: Sendable {
+    let error = Mutex<(any Error)?>(nil)
+  }
+}

@@ -1,0 +1,98 @@
+// A site as requests meet it: its settings, its pipeline, and what is the same for all of its answers.
+
+import HTTP
+
+/// One tenant of the server, made anew by every (re)load of the configuration.
+public final class Site: Sendable {
+  public let configuration: SiteConfiguration
+  public let pipeline: Pipeline
+  /// Distinguishes the sites of one configuration in the hot table.
+  let number: Int
+  let preflightLines: [UInt8]
+
+  public var name: String { configuration.name }
+
+  init(_ configuration: SiteConfiguration, number: Int, plugins: [any Plugin]) {
+    self.configuration = configuration
+    self.number = number
+    pipeline = Pipeline(plugins: plugins)
+    preflightLines = Self.preflight(configuration.cors).lines()
+  }
+
+  /// What OPTIONS answers: the same for every path, without a token, and cacheable (Fetch §3.3.5).
+  private static func preflight(_ cors: SiteConfiguration.CORS) -> HeaderFields {
+    var fields = HeaderFields()
+    fields.set("Allow", "GET, HEAD, OPTIONS")
+    guard let origin = cors.allowOrigin else { return fields }
+    fields.set("Access-Control-Allow-Origin", origin)
+    fields.set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
+    fields.set(
+      "Access-Control-Allow-Headers", "Range, If-Range, If-None-Match, If-Modified-Since, Authorization")
+    fields.set("Access-Control-Max-Age", "\(cors.maxAgeSeconds)")
+    fields.set("Cache-Control", "public, max-age=\(cors.maxAgeSeconds)")
+    return fields
+  }
+
+  /// The Cache-Control of an answer, by its class.
+  ///
+  /// What pins its generation never changes under its URL and may be kept for good. What names the newest
+  /// generation is short-lived, segments included.
+  func cacheControl(_ info: AnswerInfo) -> [UInt8] {
+    let cache = configuration.cache
+    var control = CacheControl(visibility: .public)
+    switch info.kind {
+    case .error:
+      switch info.status {
+      case 404, 410, 422: control.maxAgeSeconds = UInt32(clamping: cache.errorMaxAgeSeconds)
+      default:
+        control = CacheControl(noStore: true)
+      }
+    case _ where info.isImmutable:
+      control.maxAgeSeconds = UInt32(clamping: cache.segmentMaxAgeSeconds)
+      control.immutable = true
+    case .manifest, .segment, .thumbnail:
+      control.maxAgeSeconds = UInt32(clamping: cache.manifestMaxAgeSeconds)
+      control.staleWhileRevalidateSeconds = UInt32(clamping: cache.staleWhileRevalidateSeconds)
+      control.staleIfErrorSeconds = UInt32(clamping: cache.staleIfErrorSeconds)
+    case .progressive, .blob:
+      control.maxAgeSeconds = UInt32(clamping: cache.progressiveMaxAgeSeconds)
+    case .file:
+      control.maxAgeSeconds = UInt32(clamping: cache.fileMaxAgeSeconds)
+    }
+    return control.bytes
+  }
+}
+
+/// Finds the site for a Host field.
+struct SiteTable: Sendable {
+  let sites: [Site]
+  private let byHost: [[UInt8]: Site]
+  private let fallback: Site?
+  /// Where one site takes every host, the look-up is this constant.
+  private let only: Site?
+
+  init(_ sites: [Site]) {
+    self.sites = sites
+    var byHost: [[UInt8]: Site] = [:]
+    var fallback: Site?
+    for site in sites {
+      for host in site.configuration.hosts {
+        if host == "*" { fallback = site } else { byHost[Array(host.utf8)] = site }
+      }
+    }
+    self.byHost = byHost
+    self.fallback = fallback
+    only = byHost.isEmpty ? fallback : nil
+  }
+
+  /// - Parameter host: without the port, in any case. Complexity: one hash of the name.
+  func site(for host: Span<UInt8>) -> Site? {
+    if let only { return only }
+    var name: [UInt8] = []
+    name.reserveCapacity(host.count)
+    for index in host.indices { name.append(lowerCased(host[index])) }
+    return byHost[name] ?? fallback
+  }
+
+  func site(named name: String) -> Site? { sites.first { $0.name == name } }
+}
