@@ -1,0 +1,61 @@
+import ArgumentParser
+import Foundation
+import Logging
+import Origin
+import Store
+
+/// What every command takes.
+struct CommandOptions: ParsableArguments {
+  @Option(
+    name: .long,
+    help: "The server's configuration file. Default: $HEADWATER_CONFIG, or etc/headwater.toml.")
+  var config: String?
+
+  /// The configuration, or an exit with every problem on standard error.
+  func load() throws -> Configuration {
+    let result = Configuration.load(
+      path: config, plugins: builtinPlugins.declarations, environment: ProcessInfo.processInfo.environment)
+    for problem in result.problems { Terminal.error("\(problem)") }
+    guard let configuration = result.configuration else { throw ExitCode.failure }
+    return configuration
+  }
+
+  /// The store the configuration names, open.
+  func openStore(_ configuration: Configuration) throws -> Store {
+    do throws(StoreError) {
+      return try Store(path: configuration.server.storage, options: StoreOptions(configuration.server.store))
+    } catch {
+      Terminal.error("\(error)")
+      throw ExitCode.failure
+    }
+  }
+}
+
+/// Picks the site a command works on.
+struct SiteOption: ParsableArguments {
+  @Option(name: .long, help: "The site, by the name of its file. May be left out where there is one site.")
+  var site: String?
+
+  func pick(_ configuration: Configuration) throws -> SiteConfiguration {
+    if let site {
+      guard let found = configuration.sites.first(where: { $0.name == site }) else {
+        let names = configuration.sites.map(\.name).joined(separator: ", ")
+        throw ValidationError("there is no site \"\(site)\"; the configuration has: \(names)")
+      }
+      return found
+    }
+    guard configuration.sites.count == 1, let only = configuration.sites.first else {
+      let names = configuration.sites.map(\.name).joined(separator: ", ")
+      throw ValidationError("there are several sites, so say --site NAME; the configuration has: \(names)")
+    }
+    return only
+  }
+}
+
+extension StoreOptions {
+  init(_ settings: ServerConfiguration.Store) {
+    self.init(
+      graceSeconds: settings.generationGraceMilliseconds / 1000, indexMapSizeBytes: settings.indexMapSizeBytes
+    )
+  }
+}

@@ -1,0 +1,15 @@
+import ArgumentParser
+import Origin
+
+/// The command line. One file per subcommand; `BuiltinPlugins.swift` lists what is compiled in.
+@main
+struct Headwater: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "headwater",
+    abstract: "A media origin server: keeps videos safe and serves them to your CDN.",
+    version: HeadwaterVersion.text,
+    subcommands: [
+      ServeCommand.self, CheckCommand.self, ImportCommand.self, PutCommand.self, AssetsCommand.self,
+      ScrubCommand.self, GCCommand.self, ExplainCommand.self, PluginsCommand.self,
+    ])
+}

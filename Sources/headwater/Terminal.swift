@@ -1,0 +1,45 @@
+import Foundation
+
+/// Standard output for data, standard error for people.
+enum Terminal {
+  static func line(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+
+  static func error(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+
+  /// A value as one line of JSON with sorted keys.
+  static func json(_ value: some Encodable) {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    do { line(String(decoding: try encoder.encode(value), as: UTF8.self)) } catch {
+      self.error("this can't be written as JSON: \(error)")
+    }
+  }
+
+  static var showsProgress: Bool { isatty(STDERR_FILENO) == 1 }
+
+  static func time(_ milliseconds: Int64) -> String {
+    Date(timeIntervalSince1970: Double(milliseconds) / 1000).formatted(.iso8601)
+  }
+}
+
+/// A bar on standard error that shows how much of something is done; silent where that is no terminal.
+struct ProgressBar {
+  private let label: String
+  private var shownPercent: UInt64?
+
+  init(_ label: String) { self.label = label }
+
+  mutating func show(_ done: UInt64, of total: UInt64) {
+    guard Terminal.showsProgress, total > 0 else { return }
+    let percent = min(100, done * 100 / total)
+    guard percent != shownPercent else { return }
+    shownPercent = percent
+    let filled = Int(percent) * 30 / 100
+    let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 30 - filled)
+    FileHandle.standardError.write(Data("\r\(bar) \(percent) % \(label)\u{1B}[K".utf8))
+  }
+
+  func clear() {
+    if shownPercent != nil { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+  }
+}
