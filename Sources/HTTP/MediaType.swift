@@ -10,25 +10,28 @@ public enum MediaType {
     var start = path.count
     while start > 0, path[start - 1] != ASCII.period {
       start -= 1
-      guard path[start] != ASCII.slash, path.count - start <= 8 else { return unknown }
+      guard path[start] != ASCII.slash, path.count - start <= 7 else { return unknown }
     }
     guard start > 1, path[start - 2] != ASCII.slash else { return unknown }
-    var key: UInt64 = 0
+    var key = emptyKey
     for index in start..<path.count { key = key &<< 8 | UInt64(ASCII.lowercase(path[index])) }
     return byExtension[key] ?? unknown
   }
 
-  /// Keyed by the extension as a big-endian number.
+  /// The key of no characters: a 1 that moves ahead of them, so that different lengths never share a key.
+  private static let emptyKey: UInt64 = 1
+
+  /// Keyed by the extension as a big-endian number behind that 1.
   private static let byExtension: [UInt64: StaticString] = {
     var types: [UInt64: StaticString] = [:]
     for (name, type) in table {
-      let key = name.withUTF8Buffer { $0.reduce(UInt64(0)) { $0 &<< 8 | UInt64($1) } }
+      let key = name.withUTF8Buffer { $0.reduce(emptyKey) { $0 &<< 8 | UInt64($1) } }
       precondition(types.updateValue(type, forKey: key) == nil, "an extension is listed twice")
     }
     return types
   }()
 
-  /// Extensions of at most eight characters, in lower case.
+  /// Extensions of at most seven characters, in lower case.
   private static let table: [(StaticString, StaticString)] = [
     // Manifests
     ("m3u8", "application/vnd.apple.mpegurl"),
