@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Writes the hand-picked part of the HTTP fuzzing corpus: python3 Tests/Fuzz/HTTP/make-corpus.py
+
+Each file is one seed byte (how the input is cut, how long the representation of a range is) and then the input.
+The names say what a file is; files named by a hash came from fuzzing and are not remade here.
+"""
+import pathlib
+
+folder = pathlib.Path(__file__).parent / "Corpus"
+files = {}
+
+
+def request(name, line, *fields, body=b""):
+    head = b"".join(part.encode("latin-1") + b"\r\n" for part in (line, *fields)) + b"\r\n"
+    files["request-" + name] = b"\x00" + head + body
+
+
+host = "Host: media.example.com"
+request("plain", "GET / HTTP/1.1", host)
+request("segment", "GET /v/a/g/0123456789ab/720p/segment_0001.m4s HTTP/1.1", host, "User-Agent: CDN/1")
+request("signed", "GET /v/a/x.mp4?expires=1700000000&kid=k1&scope=/v/a/&sig=abc-_ HTTP/1.1", host)
+request("old", "GET / HTTP/1.0")
+request("old-keep", "GET / HTTP/1.0", "Connection: keep-alive")
+request("version-2", "GET / HTTP/2.0", host)
+request("version-09", "GET /")
+request("preface", "PRI * HTTP/2.0", "", body=b"SM\r\n\r\n")
+request("method-other", "PROPFIND / HTTP/1.1", host)
+request("empty-lines", "\r\n\r\nGET / HTTP/1.1", host)
+request("dots", "GET /a/./b/../%2e%2E/c//d/%2e HTTP/1.1", host)
+request("above", "GET /../../etc/passwd HTTP/1.1", host)
+request("above-encoded", "GET /%2e%2e/%2e./etc/passwd HTTP/1.1", host)
+request("double", "GET /%252e%252e/%25%32%65/ HTTP/1.1", host)
+request("overlong", "GET /%c0%ae%c0%ae/%e0%80%af HTTP/1.1", host)
+request("slash", "GET /a%2fb HTTP/1.1", host)
+request("backslash", "GET /a\\..\\b HTTP/1.1", host)
+request("null", "GET /a%00.mp4 HTTP/1.1", host)
+request("reserved", "GET /a|b[c]{d}\"<>^` HTTP/1.1", host)
+request("utf8", "GET /%C3%A9/%f0%9f%8e%ac.mp4 HTTP/1.1", host)
+request("absolute", "GET http://h.example:8080/p?q HTTP/1.1", host)
+request("absolute-bare", "OPTIONS https://[::1] HTTP/1.1", host)
+request("asterisk", "OPTIONS * HTTP/1.1", host)
+request("connect", "CONNECT h:443 HTTP/1.1", "Host: h:443")
+request("host-v6", "GET / HTTP/1.1", "Host: [2001:db8::ffff:192.0.2.1]:8443")
+request("host-bad", "GET / HTTP/1.1", "Host: a@b/c")
+request("host-twice", "GET / HTTP/1.1", host, host)
+request("length", "PUT /f/a HTTP/1.1", host, "Content-Length: 5", "Expect: 100-continue", body=b"hello")
+request("length-list", "PUT /f/a HTTP/1.1", host, "Content-Length: 5, 5")
+request("length-huge", "PUT /f/a HTTP/1.1", host, "Content-Length: 18446744073709551616")
+request("chunked", "POST / HTTP/1.1", host, "Transfer-Encoding: chunked", body=b"5\r\nhello\r\n0\r\n\r\n")
+request("both", "POST / HTTP/1.1", host, "Transfer-Encoding: chunked", "Content-Length: 5")
+request("coding", "POST / HTTP/1.1", host, "Transfer-Encoding: gzip, chunked")
+request("folded", "GET / HTTP/1.1", host, "X: a", " b")
+request("space-colon", "GET / HTTP/1.1", host, "X : a")
+request("control", "GET / HTTP/1.1", host, "X: a\x01b")
+request("obs-text", "GET / HTTP/1.1", host, "X: \xe9\tb")
+request("many", "GET / HTTP/1.1", host, *[f"X-{n}: {n}" for n in range(14)])
+request("range", "GET / HTTP/1.1", host, "Range: bytes=0-1,5-6", 'If-Range: "v1"')
+request("conditions", "GET / HTTP/1.1", host, 'If-None-Match: W/"a", "b,c" , *', 'If-Match: "a","b"',
+        "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT", "If-Unmodified-Since: Sun Nov  6 08:49:37 1994")
+request("if-range-date", "GET / HTTP/1.1", host, "Range: bytes=-1",
+        "If-Range: Sunday, 06-Nov-94 08:49:37 GMT")
+request("connection", "GET / HTTP/1.1", host, "Connection: x, ,close", "Connection: keep-alive")
+request("cors", "OPTIONS /v/a HTTP/1.1", host, "Origin: https://p.example",
+        "Access-Control-Request-Method: GET", "Access-Control-Request-Headers: range")
+request("pipelined", "GET /a HTTP/1.1", host, body=b"GET /b HTTP/1.1\r\nHost: a\r\n\r\n")
+files["request-bare-lf"] = b"\x00GET / HTTP/1.1\nHost: a\n\n"
+files["request-bare-cr"] = b"\x00GET / HTTP/1.1\rHost: a\r\r"
+files["request-unfinished"] = b"\x80GET / HTTP/1.1\r\nHost: a\r\nX: "
+files["request-long-line"] = b"\x80GET /" + b"a" * 300 + b" HTTP/1.1\r\n"
+files["request-long-block"] = b"\x80GET / HTTP/1.1\r\nX: " + b"a" * 1100
+files["tls-hello"] = b"\x00\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+
+for name, text in {
+    "plain": "5\r\nhello\r\n0\r\n\r\n", "extension": "5;a=\"b\"\r\nhello\r\n0;x\r\n\r\n",
+    "trailer": "0\r\nX: y\r\nZ: \r\n\r\n", "huge": "ffffffffffffffff\r\nabc", "overflow": "10000000000000000\r\n",
+    "space": "5 \r\nhello\r\n", "bare-lf": "5\nhello\n0\n\n", "two": "1\r\na\r\nA\r\n0123456789\r\n0\r\n\r\nrest",
+}.items():
+    files["chunks-" + name] = b"\x40" + text.encode()
+
+for name, text in {
+    "first": "bytes=0-0", "open": "bytes=5-", "suffix": "bytes=-5", "two": "bytes=0-1,5-6", "merge": "bytes=0-5,3-9",
+    "backwards": "bytes=5-4", "unit": "items=0-1", "case": "BYTES= 0-1 ,, 2-2", "all": "bytes=0-,-1",
+    "overflow": "bytes=18446744073709551616-18446744073709551617", "many": "bytes=" + ",".join(["0-"] * 40),
+    "disjoint": "bytes=" + ",".join(f"{n * 10}-{n * 10 + 1}" for n in range(17)),
+    "suffixes": "bytes=-9223372036854775807,-9223372036854775807", "malformed": "bytes=1-2-3",
+}.items():
+    files["range-" + name] = b"\xc8" + text.encode()
+    files["range-largest-" + name] = b"\xfa" + text.encode()
+
+for name, text in {
+    "fixdate": "Sun, 06 Nov 1994 08:49:37 GMT", "rfc850": "Sunday, 06-Nov-94 08:49:37 GMT",
+    "asctime": "Sun Nov  6 08:49:37 1994", "leap": "Thu, 29 Feb 2024 23:59:60 GMT",
+    "last": "Fri, 31 Dec 9999 23:59:60 GMT", "first": "Sat, 01 Jan 0000 00:00:00 GMT",
+}.items():
+    files["date-" + name] = b"\x00" + text.encode()
+
+folder.mkdir(exist_ok=True)
+for name, content in files.items():
+    (folder / name).write_bytes(content)
+print(len(files), "files")
