@@ -57,8 +57,6 @@ public struct MediaLimits: Sendable, Equatable {
   public var samplesPerTrack: Int = 4_000_000
   /// Samples of all packaged tracks together; each takes about 21 bytes while the file is read.
   public var samplesTotal: Int = 16_000_000
-  /// Boxes inside boxes.
-  public var nestingDepth: Int = 16
   /// Boxes at the top level that are visited while looking for `moov`.
   public var topLevelBoxes: Int = 65_536
 

@@ -174,6 +174,16 @@ struct BoxTable: ~Escapable {
 }
 
 extension Span where Element == UInt8 {
+  /// The first child box of a type among these bytes.
+  @_lifetime(copy self)
+  func firstBox(_ type: FourCC) -> Box? {
+    var reader = BoxReader(self)
+    while let box = reader.box() {
+      if box.type == type { return box }
+    }
+    return nil
+  }
+
   /// A copy of the bytes.
   func copied() -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
