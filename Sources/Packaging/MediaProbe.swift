@@ -110,8 +110,10 @@ public enum MediaProbe {
   private static func textKind(_ head: [UInt8]) -> MediaKind {
     let body = head.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(head.dropFirst(3)) : head
     if begins(body, "#EXTM3U") { return .hlsPlaylist }
-    let isText = body.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D }
-    guard !body.isEmpty, isText else { return .unknown }
+    let isPlain = body.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D }
+    // The head may end inside a character: up to three bytes of one are not judged.
+    let isText = (0...3).contains { String(validating: body.dropLast($0), as: UTF8.self) != nil }
+    guard !body.isEmpty, isPlain, isText else { return .unknown }
     for offset in body.indices where body[offset] == 0x3C && begins(body, "<MPD", at: offset) { return .mpd }
     return .text
   }

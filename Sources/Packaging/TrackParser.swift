@@ -32,10 +32,10 @@ struct TrackParser: ~Escapable {
     if let box = media.firstBox(FourCC("hdlr"))?.fullBox() { kind = HandlerBox(box)?.kind ?? .other }
     if let box = media.firstBox(FourCC("mdhd"))?.fullBox(), let mediaHeader = MediaHeaderBox(box) {
       timescale = mediaHeader.timescale
-      language = LanguageTag.of(packed: mediaHeader.languageCode)
+      language = TrackLanguage.of(packed: mediaHeader.languageCode)
     }
     if let box = media.firstBox(FourCC("elng"))?.fullBox(),
-      let tag = LanguageTag.of(extended: box.body.copied())
+      let tag = TrackLanguage.of(extended: box.body.copied())
     {
       language = tag
     }

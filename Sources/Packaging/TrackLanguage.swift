@@ -3,7 +3,7 @@
 // `mdhd` packs an ISO 639-2 code of three letters; BCP 47 wants the two letters of ISO 639-1 where a language has them
 // (RFC 5646 §2.2.1). QuickTime files may hold a Macintosh language number instead, all below 0x400.
 
-enum LanguageTag {
+enum TrackLanguage {
   /// The tag for the language field of `mdhd`; `und` where it says nothing.
   static func of(packed code: UInt16) -> String {
     if code < 0x400 { return code < macintosh.count ? macintosh[Int(code)] : "und" }
