@@ -9,3 +9,4 @@ static const int clibav_error_permission = AVERROR(EPERM);
 static const int clibav_error_again = AVERROR(EAGAIN);
 static const int64_t clibav_no_pts = AV_NOPTS_VALUE;
 static const int clibav_seek_size = AVSEEK_SIZE;
+static const int clibav_seek_force = AVSEEK_FORCE;

@@ -1,0 +1,61 @@
+/// `avcC` (ISO/IEC 14496-15 §5.3.3): profile, level and parameter sets of an AVC track.
+struct AVCConfigurationBox {
+  var profile: UInt8
+  var compatibility: UInt8
+  var level: UInt8
+  var sequenceParameterSets: [[UInt8]] = []
+  var pictureParameterSets: [[UInt8]] = []
+
+  init?(_ body: Span<UInt8>) {
+    var reader = BoxReader(body)
+    guard reader.u8() == 1, let profile = reader.u8(), let compatibility = reader.u8(),
+      let level = reader.u8(),
+      reader.skip(1) != nil, let sequenceCount = reader.u8()
+    else { return nil }
+    self.profile = profile
+    self.compatibility = compatibility
+    self.level = level
+    for _ in 0..<(sequenceCount & 31) {
+      guard let length = reader.u16(), let unit = reader.take(Int(length)) else { return nil }
+      sequenceParameterSets.append(unit.copied())
+    }
+    guard let pictureCount = reader.u8() else { return nil }
+    for _ in 0..<pictureCount {
+      guard let length = reader.u16(), let unit = reader.take(Int(length)) else { return nil }
+      pictureParameterSets.append(unit.copied())
+    }
+  }
+}
+
+/// `hvcC` (ISO/IEC 14496-15 §8.3.3): profile, tier, level and parameter sets of an HEVC track.
+struct HEVCConfigurationBox {
+  var profileSpace: UInt8
+  var isHighTier: Bool
+  var profile: UInt8
+  var compatibilityFlags: UInt32
+  /// Six bytes.
+  var constraintFlags: [UInt8]
+  var level: UInt8
+  var sequenceParameterSets: [[UInt8]] = []
+
+  init?(_ body: Span<UInt8>) {
+    var reader = BoxReader(body)
+    guard reader.u8() != nil, let profile = reader.u8(), let compatibility = reader.u32(),
+      let constraints = reader.take(6)?.copied(), let level = reader.u8(), reader.skip(9) != nil,
+      let arrays = reader.u8()
+    else { return nil }
+    profileSpace = profile >> 6
+    isHighTier = profile & 0x20 != 0
+    self.profile = profile & 31
+    compatibilityFlags = compatibility
+    constraintFlags = constraints
+    self.level = level
+    for _ in 0..<arrays {
+      guard let type = reader.u8(), let count = reader.u16() else { return nil }
+      for _ in 0..<count {
+        guard let length = reader.u16(), let unit = reader.take(Int(length)) else { return nil }
+        if type & 0x3F == 33 { sequenceParameterSets.append(unit.copied()) }
+      }
+    }
+  }
+}
