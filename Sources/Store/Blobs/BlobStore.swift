@@ -203,7 +203,7 @@ public final class BlobStore: Sendable {
 
   /// Hashes an open file from its current offset to the end.
   static func digest(
-    of file: borrowing Descriptor, path: String, afterEach: ((Int) -> Void)? = nil
+    of file: borrowing Descriptor, path: String, afterEach: (Int) -> Void = { _ in }
   ) throws(StoreError) -> (id: BlobID, sizeBytes: UInt64) {
     var hasher = try SHA256Hasher()
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
@@ -214,7 +214,7 @@ public final class BlobStore: Sendable {
       if count == 0 { break }
       hasher.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
       sizeBytes += UInt64(count)
-      afterEach?(count)
+      afterEach(count)
     }
     return (hasher.finish(), sizeBytes)
   }
