@@ -72,7 +72,7 @@ extension Store {
       let prefix = Store.generationKey(site: site, id: id, nil)
       for stored in try tables.keys(transaction.view, tables.generations, prefix: prefix) {
         var key = IndexKey()
-        _ = stored.withUnsafeBytes { key.set($0) }
+        _ = key.set(stored)
         try transaction.delete(tables.generations, key.bytes)
       }
       try tables.append(
@@ -209,10 +209,9 @@ extension CatalogTables {
   func keys(
     _ view: IndexView, _ table: Table, prefix: borrowing IndexKey
   ) throws(StoreError) -> [[UInt8]] {
-    let start = prefix.bytes
     var keys: [[UInt8]] = []
-    try view.scan(table, from: start) { (key, _) throws(StoreError) in
-      guard key.starts(with: start) else { return .stop }
+    try view.scan(table, from: prefix.bytes) { (key, _) throws(StoreError) in
+      guard prefix.isPrefix(of: key) else { return .stop }
       keys.append(Array(key))
       return .next
     }

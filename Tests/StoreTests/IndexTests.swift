@@ -4,19 +4,16 @@ import Testing
 @testable import Store
 
 @Suite struct IndexTests {
-  private func bytes<Result>(_ text: String, _ body: (UnsafeRawBufferPointer) throws -> Result) rethrows
-    -> Result
-  {
-    try Array(text.utf8).withUnsafeBytes(body)
-  }
-
   private func environment(_ folder: TemporaryFolder, mapSizeBytes: Int = 1 << 24) throws -> Environment {
     try Environment(path: folder.path, mapSizeBytes: mapSizeBytes, maximumReaders: 16)
   }
 
   private func put(_ environment: Environment, _ table: Table, _ entries: [String]) throws {
     let transaction = try environment.beginWrite()
-    for entry in entries { try bytes(entry) { try transaction.put(table, $0, $0) } }
+    for entry in entries {
+      let bytes = Array(entry.utf8)
+      try transaction.put(table, bytes.span.bytes, bytes)
+    }
     try transaction.commit()
   }
 
@@ -25,11 +22,9 @@ import Testing
   ) throws -> [String] {
     var keys: [String] = []
     let transaction = try environment.beginRead()
-    try bytes(start) { start in
-      try transaction.scan(table, from: start, order) { key, _ in
-        keys.append(String(decoding: key, as: UTF8.self))
-        return .next
-      }
+    try transaction.scan(table, from: Array(start.utf8).span.bytes, order) { key, _ in
+      keys.append(String(decoding: key, as: UTF8.self))
+      return .next
     }
     return keys
   }
@@ -59,7 +54,7 @@ import Testing
     let table = try environment.table("test.table")
     do {
       let transaction = try environment.beginWrite()
-      try bytes("key") { try transaction.put(table, $0, $0) }
+      try transaction.put(table, [107].span.bytes, [107])
     }
     #expect(try keys(environment, table) == [])
     try put(environment, table, ["key"])

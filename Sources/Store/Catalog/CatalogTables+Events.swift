@@ -9,7 +9,7 @@ extension CatalogTables {
   /// Sequence of the newest event, 0 before the first.
   func eventsHead(_ view: IndexView) throws(StoreError) -> UInt64 {
     var head: UInt64 = 0
-    try view.scan(events, from: UnsafeRawBufferPointer(start: nil, count: 0), .descending) {
+    try view.scan(events, from: RawSpan(), .descending) {
       (key, _) throws(StoreError) in
       head = try CatalogTables.sequence(key)
       return .stop
@@ -66,7 +66,7 @@ extension CatalogTables {
   /// The least cursor of all consumers; `nil` where there is none.
   func leastCursor(_ view: IndexView) throws(StoreError) -> UInt64? {
     var least: UInt64?
-    try view.scan(cursors, from: UnsafeRawBufferPointer(start: nil, count: 0)) {
+    try view.scan(cursors, from: RawSpan()) {
       (_, value) throws(StoreError) in
       least = min(least ?? .max, try CatalogTables.sequence(value))
       return .next

@@ -70,21 +70,21 @@ struct CatalogTables: Sendable {
     var prefix = IndexKey()
     guard limit > 0, prefix.start(site: site) else { return [] }
     var start = IndexKey()
-    var skipped: UnsafeRawBufferPointer?
+    let skipsStart: Bool
     switch after {
     case .some(let after):
-      _ = start.set(after.bytes)
-      skipped = start.bytes
+      start.set(after)
+      skipsStart = true
     case .none:
-      _ = start.set(prefix.bytes)
+      start.set(prefix)
+      skipsStart = false
       // No id and no path holds this byte, so it lies past them all.
       if order == .descending { _ = start.append(byte: 0xff) }
     }
-    let prefixBytes = prefix.bytes
     var records: [Record] = []
     try view.scan(table, from: start.bytes, order) { (key, value) throws(StoreError) in
-      guard key.starts(with: prefixBytes) else { return .stop }
-      if let skipped, key.elementsEqual(skipped) { return .next }
+      guard prefix.isPrefix(of: key) else { return .stop }
+      if skipsStart && start.equals(key) { return .next }
       records.append(try decode(value))
       return records.count < limit ? .next : .stop
     }

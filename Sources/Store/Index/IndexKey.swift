@@ -17,8 +17,16 @@ struct IndexKey: ~Copyable {
 
   deinit { room.deallocate() }
 
-  /// What was filled in; valid until the next change.
-  var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: room[..<count]) }
+  /// What was filled in. The compiler sees to it that the key lives, unchanged, as long as this.
+  var bytes: RawSpan {
+    @_lifetime(borrow self)
+    get { _overrideLifetime(RawSpan(_unsafeBytes: room[..<count]), borrowing: self) }
+  }
+
+  /// Whether another key begins with this one.
+  func isPrefix(of key: UnsafeRawBufferPointer) -> Bool { key.starts(with: room[..<count]) }
+
+  func equals(_ key: UnsafeRawBufferPointer) -> Bool { key.elementsEqual(room[..<count]) }
 
   /// Starts anew with a site's prefix; `false` where that is no site name: empty or over 64 bytes.
   mutating func start(site: String) -> Bool {
@@ -107,8 +115,13 @@ struct IndexKey: ~Copyable {
     return text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
   }
 
-  mutating func set(_ bytes: UnsafeRawBufferPointer) -> Bool {
+  mutating func set(_ bytes: [UInt8]) -> Bool {
     count = 0
-    return append(bytes)
+    return bytes.withUnsafeBytes { append($0) }
+  }
+
+  mutating func set(_ other: borrowing IndexKey) {
+    count = 0
+    _ = append(UnsafeRawBufferPointer(rebasing: other.room[..<other.count]))
   }
 }

@@ -35,7 +35,7 @@ public struct ReadTransaction: ~Copyable {
   /// Gives `body` the value of a key, or returns `nil` where there is none. The bytes are the index's own memory:
   /// they end with `body`.
   public borrowing func withValue<Result>(
-    _ table: Table, _ key: UnsafeRawBufferPointer,
+    _ table: Table, _ key: RawSpan,
     _ body: (UnsafeRawBufferPointer) throws(StoreError) -> Result
   ) throws(StoreError) -> Result? {
     try view.withValue(table, key, body)
@@ -43,7 +43,7 @@ public struct ReadTransaction: ~Copyable {
 
   /// Goes through a table from `start` (included; empty is the first or last key), in key order.
   public borrowing func scan(
-    _ table: Table, from start: UnsafeRawBufferPointer, _ order: ScanOrder = .ascending,
+    _ table: Table, from start: RawSpan, _ order: ScanOrder = .ascending,
     _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(StoreError) -> ScanStep
   ) throws(StoreError) {
     try view.scan(table, from: start, order, body)
@@ -80,7 +80,7 @@ public struct WriteTransaction: ~Copyable {
 
   /// As of `ReadTransaction`; the bytes also end with the next `put` or `delete`.
   public borrowing func withValue<Result>(
-    _ table: Table, _ key: UnsafeRawBufferPointer,
+    _ table: Table, _ key: RawSpan,
     _ body: (UnsafeRawBufferPointer) throws(StoreError) -> Result
   ) throws(StoreError) -> Result? {
     try view.withValue(table, key, body)
@@ -88,7 +88,7 @@ public struct WriteTransaction: ~Copyable {
 
   /// As of `ReadTransaction`. `body` must not change the table: collect keys first, then change.
   public borrowing func scan(
-    _ table: Table, from start: UnsafeRawBufferPointer, _ order: ScanOrder = .ascending,
+    _ table: Table, from start: RawSpan, _ order: ScanOrder = .ascending,
     _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(StoreError) -> ScanStep
   ) throws(StoreError) {
     try view.scan(table, from: start, order, body)
@@ -98,7 +98,7 @@ public struct WriteTransaction: ~Copyable {
   ///
   /// Throws `.full` where map or disk have no room, `.invalid` for a key of the wrong length.
   public borrowing func put(
-    _ table: Table, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
+    _ table: Table, _ key: RawSpan, _ value: RawSpan
   ) throws(StoreError) {
     var key = MDB_val(key)
     var value = MDB_val(value)
@@ -108,17 +108,14 @@ public struct WriteTransaction: ~Copyable {
 
   /// Sets the value of a key of 1 to 511 bytes.
   public borrowing func put(
-    _ table: Table, _ key: UnsafeRawBufferPointer, _ value: [UInt8]
+    _ table: Table, _ key: RawSpan, _ value: [UInt8]
   ) throws(StoreError) {
-    let outcome = value.withUnsafeBytes { bytes in
-      Result { () throws(StoreError) in try put(table, key, bytes) }
-    }
-    try outcome.get()
+    try put(table, key, value.span.bytes)
   }
 
   /// Removes a key; `false` where there was none.
   @discardableResult
-  public borrowing func delete(_ table: Table, _ key: UnsafeRawBufferPointer) throws(StoreError) -> Bool {
+  public borrowing func delete(_ table: Table, _ key: RawSpan) throws(StoreError) -> Bool {
     var key = MDB_val(key)
     let result = mdb_del(handle, table.number, &key, nil)
     if result == MDB_NOTFOUND { return false }
@@ -147,7 +144,7 @@ struct IndexView {
   let path: String
 
   func withValue<Result>(
-    _ table: Table, _ key: UnsafeRawBufferPointer,
+    _ table: Table, _ key: RawSpan,
     _ body: (UnsafeRawBufferPointer) throws(StoreError) -> Result
   ) throws(StoreError) -> Result? {
     var key = MDB_val(key)
@@ -159,7 +156,7 @@ struct IndexView {
   }
 
   func scan(
-    _ table: Table, from start: UnsafeRawBufferPointer, _ order: ScanOrder = .ascending,
+    _ table: Table, from start: RawSpan, _ order: ScanOrder = .ascending,
     _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(StoreError) -> ScanStep
   ) throws(StoreError) {
     var opened: OpaquePointer?
@@ -178,7 +175,7 @@ struct IndexView {
       result = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE)
       if result == MDB_NOTFOUND {
         result = mdb_cursor_get(cursor, &key, &value, MDB_LAST)
-      } else if result == 0, !UnsafeRawBufferPointer(key).elementsEqual(start) {
+      } else if result == 0, !start.withUnsafeBytes({ UnsafeRawBufferPointer(key).elementsEqual($0) }) {
         result = mdb_cursor_get(cursor, &key, &value, MDB_PREV)
       }
     }
@@ -199,8 +196,11 @@ struct IndexView {
 }
 
 extension MDB_val {
-  init(_ bytes: UnsafeRawBufferPointer) {
-    self.init(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
+  /// Points at the span's bytes: to be used only while the span lives.
+  init(_ span: RawSpan) {
+    self = span.withUnsafeBytes { bytes in
+      MDB_val(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
+    }
   }
 }
 

@@ -31,13 +31,12 @@ extension CatalogTables {
     _ view: IndexView, isLive: (GenerationRecord) -> Bool = { _ in true },
     unreadable: (UnreadableRecord) -> Void, _ body: (BlobPointer) throws(StoreError) -> Void
   ) throws(StoreError) {
-    let everything = UnsafeRawBufferPointer(start: nil, count: 0)
     func visit<Record>(
       _ table: Table, _ name: String,
       _ decode: (UnsafeRawBufferPointer) throws(StoreError) -> Record,
       _ use: (Record) throws(StoreError) -> Void
     ) throws(StoreError) {
-      try view.scan(table, from: everything) { (key, value) throws(StoreError) in
+      try view.scan(table, from: RawSpan()) { (key, value) throws(StoreError) in
         var record: Record?
         do throws(StoreError) {
           record = try decode(value)

@@ -94,7 +94,7 @@ public struct GarbageCollector: Sendable {
     let expired = try expiredGenerations(transaction.view, now, graceMilliseconds)
     var key = IndexKey()
     for stored in expired {
-      _ = stored.withUnsafeBytes { key.set($0) }
+      _ = key.set(stored)
       try transaction.delete(store.tables.generations, key.bytes)
     }
     report.removedGenerations = expired.count
@@ -139,7 +139,7 @@ public struct GarbageCollector: Sendable {
     _ view: IndexView, _ now: Int64, _ graceMilliseconds: Int64
   ) throws(StoreError) -> [[UInt8]] {
     var keys: [[UInt8]] = []
-    try view.scan(store.tables.generations, from: UnsafeRawBufferPointer(start: nil, count: 0)) {
+    try view.scan(store.tables.generations, from: RawSpan()) {
       (key, value) throws(StoreError) in
       let record = try GenerationRecord(decoding: value)
       if !record.isServed(nowMilliseconds: now, graceMilliseconds: graceMilliseconds) {
@@ -155,7 +155,7 @@ public struct GarbageCollector: Sendable {
     _ marked: Set<BlobID>, _ transaction: borrowing WriteTransaction, _ report: inout Report
   ) throws(StoreError) {
     var unreferenced: [BlobID] = []
-    try transaction.scan(store.tables.blobs, from: UnsafeRawBufferPointer(start: nil, count: 0)) {
+    try transaction.scan(store.tables.blobs, from: RawSpan()) {
       (key, _) throws(StoreError) in
       if let id = BlobID(bytes: key), !marked.contains(id) { unreferenced.append(id) }
       return .next

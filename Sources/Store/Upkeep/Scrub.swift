@@ -175,7 +175,7 @@ public struct Scrub: Sendable {
           suspects.insert(pointer.blob)
         }
       }
-      try transaction.scan(tables.blobs, from: UnsafeRawBufferPointer(start: nil, count: 0)) {
+      try transaction.scan(tables.blobs, from: RawSpan()) {
         (key, value) throws(StoreError) in
         if let id = BlobID(bytes: key), try store.blobs.sizeBytes(of: id) == nil { suspects.insert(id) }
         if (try? BlobRecord(decoding: value)) == nil {
