@@ -1,8 +1,7 @@
 #pragma once
-// System calls that Glibc's module hides behind _GNU_SOURCE, or that the C library has no wrapper for yet.
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+// System calls that Glibc's module hides behind _GNU_SOURCE, or that the C library has no wrapper for yet. They go
+// through syscall(2): with _GNU_SOURCE defined here, types like fd_set would differ from those of Swift's Glibc module,
+// and no file could import both.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -10,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/vfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -36,9 +36,20 @@ static inline int clinux_cachestat(
 // preadv2(2) with RWF_NOWAIT: read only what is in the page cache.
 static inline ssize_t clinux_pread_nowait(int fd, void *bytes, size_t count, off_t offset) {
   struct iovec vector = {bytes, count};
-  return preadv2(fd, &vector, 1, offset, 0x00000008);
+  return syscall(SYS_preadv2, fd, &vector, 1UL, (long)offset, 0L, 0x00000008);
 }
 
 static inline ssize_t clinux_sendfile(int out, int in, off_t *offset, size_t count) {
   return sendfile(out, in, offset, count);
+}
+
+// fallocate(2) with FALLOC_FL_KEEP_SIZE: blocks past the end of a file, whose size stays.
+static inline int clinux_reserve(int fd, off_t offset, off_t count) {
+  return (int)syscall(SYS_fallocate, fd, 0x01, offset, count);
+}
+
+// The f_type of statfs(2), or 0 where the call fails.
+static inline uint32_t clinux_filesystem_type(const char *path) {
+  struct statfs status;
+  return statfs(path, &status) == 0 ? (uint32_t)status.f_type : 0;
 }

@@ -1,0 +1,94 @@
+internal import Glibc
+internal import Synchronization
+
+/// A blob that is safely on disk under its name, but that nothing refers to yet.
+///
+/// Publish it before the collector's grace time ends; publishing says `.blobMissing` if it came too late.
+public struct StagedBlob: Sendable, Equatable {
+  public var id: BlobID
+  public var sizeBytes: UInt64
+
+  public init(id: BlobID, sizeBytes: UInt64) {
+    self.id = id
+    self.sizeBytes = sizeBytes
+  }
+}
+
+/// Writes one new blob: bytes go to `incoming/` and are hashed on the way; `finish()` makes them a blob.
+///
+/// Dropping an unfinished writer removes its file. May move between threads; calls do not overlap (they wait).
+public final class BlobWriter: Sendable {
+  private struct Open: ~Copyable {
+    var file: IncomingFile
+    var hasher: SHA256Hasher
+    var sizeBytes: UInt64 = 0
+    var failure: StoreError?
+  }
+
+  private let store: BlobStore
+  private let open: Mutex<Open?>
+
+  init(store: BlobStore) throws(StoreError) {
+    let hasher = try SHA256Hasher()
+    let file = try IncomingFile(folder: store.incomingPath)
+    self.store = store
+    open = Mutex(Open(file: file, hasher: hasher))
+  }
+
+  /// Bytes written so far.
+  public var sizeBytes: UInt64 {
+    open.withLock { open in
+      switch open {
+      case .some(let open): open.sizeBytes
+      case .none: 0
+      }
+    }
+  }
+
+  /// Appends bytes. After a failure the writer is spent: every later call throws the same error.
+  public func write(_ bytes: UnsafeRawBufferPointer) throws(StoreError) {
+    try open.withLock { (open: inout sending Open?) throws(StoreError) in
+      guard var state = open.take() else {
+        throw .invalid("write blob", "the writer is finished: make a new one")
+      }
+      if state.failure == nil {
+        do throws(StoreError) {
+          try Disk.write(bytes, to: state.file.descriptor, path: state.file.path)
+          state.hasher.update(bytes)
+          state.sizeBytes += UInt64(bytes.count)
+        } catch {
+          state.failure = error
+        }
+      }
+      let failure = state.failure
+      open = consume state
+      if let failure { throw failure }
+    }
+  }
+
+  /// Appends bytes.
+  public func write(_ bytes: [UInt8]) throws(StoreError) {
+    // Typed throws do not pass through `Array.withUnsafeBytes` before Swift learns them there.
+    let result = bytes.withUnsafeBytes { bytes in
+      Result { () throws(StoreError) in try write(bytes) }
+    }
+    try result.get()
+  }
+
+  /// Makes what was written a blob, durable under its name when this returns.
+  ///
+  /// Equal content that is stored already is kept and shared. On failure nothing stays behind.
+  public func finish() throws(StoreError) -> StagedBlob {
+    let state = open.withLock { $0.take() }
+    guard let state else {
+      throw .invalid("finish blob", "the writer is finished: make a new one")
+    }
+    if let failure = state.failure { throw failure }
+    fchmod(state.file.descriptor.number, 0o444)
+    try Disk.sync(state.file.descriptor, path: state.file.path)
+    let id = state.hasher.finish()
+    let staged = StagedBlob(id: id, sizeBytes: state.sizeBytes)
+    try store.install(state.file.path, as: id, sizeBytes: staged.sizeBytes)
+    return staged
+  }
+}
