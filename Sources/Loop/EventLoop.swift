@@ -35,7 +35,6 @@ public final class EventLoop: SerialExecutor, TaskExecutor, Sendable {
   private let inbox = Mutex(Inbox())
   /// `pthread_self()` of the thread inside run(); 0 before and after.
   private let runningThread = Atomic<UInt>(0)
-  private let isStopRequested = Atomic<Bool>(false)
 
   // The rest is touched by the loop's thread alone (before run() by whoever sets the loop up), and no pointer among it ever
   // changes: that is what nonisolated(unsafe) vouches for below.
@@ -111,14 +110,13 @@ extension EventLoop {
     runningThread.store(0, ordering: .sequentiallyConsistent)
   }
 
-  /// Asks the loop to end: the handlers given to ``onStop(_:)`` run on the loop, and ``run()`` returns when the last
-  /// socket and listener have been closed by their owners and the last held work has ended.
+  /// Asks the loop to end, after the work handed over before: the handlers given to ``onStop(_:)`` run on the loop, and
+  /// ``run()`` returns when the last socket and listener have been closed by their owners and the last held work has ended.
   ///
   /// Timers and signal sources need not be cancelled: they work until then and are closed by the loop. May be called from
   /// any thread, also before ``run()``, and more than once.
   public func stop() {
-    isStopRequested.store(true, ordering: .sequentiallyConsistent)
-    execute {}
+    enqueue(.stop)
   }
 
   /// Adds a handler that ``stop()`` runs once, in order of addition; it should close listeners and end connections.
@@ -151,6 +149,7 @@ extension EventLoop {
   public var heldWorkCount: Int { holdCount }
 
   private func beginStopping() {
+    guard !isStopping else { return }
     isStopping = true
     let handlers = stopHandlers
     stopHandlers = []
@@ -179,7 +178,8 @@ extension EventLoop {
         default: uv_close(handle, nil)
         }
       }, nil)
-    uv_run(raw, UV_RUN_DEFAULT)
+    // More than once, because a stop flag of before ends the first run early and a signal under way delays its close.
+    while uv_run(raw, UV_RUN_DEFAULT) != 0 {}
     let status = uv_loop_close(raw)
     precondition(status == 0, "an event loop ended with open handles")
   }
@@ -194,6 +194,8 @@ extension EventLoop {
     case serialJob(UnownedJob)
     case taskJob(UnownedJob)
     case closure(() -> Void)
+    /// In the queue, so that what was handed over before stop() runs before the handlers.
+    case stop
   }
 
   private struct Inbox {
@@ -232,14 +234,15 @@ extension EventLoop {
     }
     inbox.withLock { inbox in
       guard !inbox.isFinished else {
+        if case .stop = work { return }
         inbox.droppedCount += 1
         return
       }
       inbox.work.append(work)
       guard !inbox.isSignalled else { return }
       inbox.isSignalled = true
-      // Inside the lock, because the handle is closed under it. libuv before 1.53 may miss a wake-up whose flag test is
-      // reordered before the queue's append; the fence keeps them in order.
+      // Under the lock, since the inbox is finished under it before the handle is closed. libuv before 1.53 may miss a
+      // wake-up whose flag test is reordered before the queue's append, hence the fence.
       atomicMemoryFence(ordering: .sequentiallyConsistent)
       uv_async_send(wakeUpHandle)
     }
@@ -253,7 +256,6 @@ extension EventLoop {
     }
     for work in inboxBatch { run(work) }
     inboxBatch.removeAll(keepingCapacity: true)
-    if !isStopping && isStopRequested.load(ordering: .acquiring) { beginStopping() }
     afterCallback()
   }
 
@@ -283,6 +285,7 @@ extension EventLoop {
     case .serialJob(let job): job.runSynchronously(on: asUnownedSerialExecutor())
     case .taskJob(let job): job.runSynchronously(on: asUnownedTaskExecutor())
     case .closure(let closure): closure()
+    case .stop: beginStopping()
     }
   }
 }

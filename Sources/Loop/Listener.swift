@@ -114,8 +114,8 @@ public final class Listener {
 
   /// Stops listening; connections that were not handed over are reset by the kernel. Harmless when repeated.
   public func close() {
-    loop.preconditionOnLoop()
     guard isOpen else { return }
+    loop.preconditionOnLoop()
     onAccept = nil
     onRefuse = nil
     uv_close(raw.asHandle) { handle in

@@ -49,6 +49,7 @@ public final class SignalSource {
 
   /// Stops watching; the signal gets its default action back when no other source watches it. Harmless when repeated.
   public func cancel() {
+    guard handler != nil else { return }
     loop.preconditionOnLoop()
     close()
   }

@@ -66,6 +66,8 @@ public final class Socket {
   public private(set) var descriptor: Int32 = -1
   private(set) var queuedWriteCount: UInt32 = 0
   private var isReading = false
+  /// The peer has sent its end or an error; there is nothing more to read.
+  private var isInputEnded = false
   private var isShutdownWanted = false
   private var lingering: Lingering?
 
@@ -147,7 +149,7 @@ extension Socket {
   /// Reads again after ``stopReading()``. Harmless when reading, closed, or after the peer's end.
   public func resumeReading() {
     loop.preconditionOnLoop()
-    guard isOpen, !isReading, delegate != nil else { return }
+    guard isOpen, !isReading, !isInputEnded, delegate != nil else { return }
     startRawReading()
   }
 
@@ -180,7 +182,9 @@ extension Socket {
     if count > 0 {
       delegate?.socket(self, didRead: UnsafeRawBufferPointer(start: base, count: count))
     } else if count < 0 {
-      // libuv has stopped reading. The flag stays, so that resumeReading() does not begin again.
+      // libuv has stopped reading by itself.
+      isReading = false
+      isInputEnded = true
       if count == Int(UV_EOF.rawValue) {
         delegate?.socketDidReachEnd(self)
       } else {
@@ -212,8 +216,8 @@ extension Socket {
   ///
   /// Queued writes complete with ECANCELED, then comes ``SocketDelegate/socketDidClose(_:)``.
   public func close() {
-    loop.preconditionOnLoop()
     guard isOpen else { return }
+    loop.preconditionOnLoop()
     descriptor = -1
     lingering?.timer.cancel()
     lingering = nil
@@ -222,8 +226,8 @@ extension Socket {
 
   /// Closes at once with RST, dropping what the kernel has not sent. Harmless when repeated.
   public func reset() {
-    loop.preconditionOnLoop()
     guard isOpen else { return }
+    loop.preconditionOnLoop()
     var option = Glibc.linger(l_onoff: 1, l_linger: 0)
     setsockopt(
       descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<Glibc.linger>.size))
@@ -241,11 +245,8 @@ extension Socket {
     let timer = loop.schedule(afterMilliseconds: withinMilliseconds) { [self] in close() }
     lingering = Lingering(remainingBytes: discardingBytes, timer: timer)
     shutdownWrite()
-    if isReading {
-      // After the peer's end libuv refuses nothing but reports the end again, which closes.
-      uv_read_stop(raw.asStream)
-    }
-    startRawReading()
+    // After the peer's end, reading reports it again, which closes.
+    if !isReading { startRawReading() }
   }
 
   private func closeHandle() {

@@ -33,12 +33,12 @@ public final class Timer {
 
   /// Ends the timer; its closure is released and will not run again. Harmless when repeated, and inside the closure.
   public func cancel() {
+    guard body != nil else { return }
     loop.preconditionOnLoop()
     close()
   }
 
   func start(afterMilliseconds: UInt64) {
-    // Zero repeats would mean once; the callback rearms nothing by itself.
     uv_timer_start(raw, { Timer.fired($0) }, afterMilliseconds, repeatMilliseconds)
   }
 
