@@ -32,7 +32,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, Sendable {
   /// Local work items run after one callback before the loop looks at its events again; the rest follows right after.
   static let localWorkPerDrain = 4096
 
-  private let inbox = Mutex(Inbox())
+  private let inbox = Locked(Inbox())
   /// `pthread_self()` of the thread inside run(); 0 before and after.
   private let runningThread = Atomic<UInt>(0)
 
@@ -198,7 +198,7 @@ extension EventLoop {
     case stop
   }
 
-  private struct Inbox {
+  private struct Inbox: Sendable {
     var work: [Work] = []
     var isSignalled = false
     var isFinished = false

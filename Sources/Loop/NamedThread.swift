@@ -1,11 +1,10 @@
 internal import CLinux
 internal import Glibc
-internal import Synchronization
 
 /// A POSIX thread that runs one closure and is joined once.
 final class NamedThread: Sendable {
   /// nil once joined.
-  private let thread: Mutex<pthread_t?>
+  private let thread: Locked<pthread_t?>
 
   /// Starts the thread.
   ///
@@ -19,7 +18,7 @@ final class NamedThread: Sendable {
       start.release()
       throw LoopError(errno: status, operation: "start thread", context: name)
     }
-    self.thread = Mutex(thread)
+    self.thread = Locked(thread)
   }
 
   /// Waits until the closure has returned. Harmless when repeated; a second caller does not wait for the first.
@@ -47,7 +46,7 @@ final class NamedThread: Sendable {
   private static let main: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { data in
     guard let data else { return nil }
     let start = Unmanaged<Start>.fromOpaque(data).takeRetainedValue()
-    _ = start.name.withCString { pthread_setname_np(pthread_self(), $0) }
+    _ = start.name.withCString { clinux_set_thread_name($0) }
     start.body()
     return nil
   }

@@ -10,7 +10,7 @@ public enum PageCacheProbe {
     /// cachestat(2), Linux 6.5: exact, one call of 1 to 3 µs.
     case cachestat
     /// preadv2(2) with RWF_NOWAIT: one byte of the first and the last page, and one every 128 KiB between, the unit in which
-    /// the kernel reads ahead. A hole between the samples goes unnoticed.
+    /// the kernel reads ahead. A hole between the samples goes unnoticed. A sample that misses starts a read-ahead.
     case samples
   }
 
@@ -41,7 +41,7 @@ public enum PageCacheProbe {
   private static let sampleDistanceBytes: Int64 = 128 << 10
 
   /// Found out once: without the call, or with a sandbox that forbids it, there is no point in trying it every time.
-  private static let method: Method = {
+  static let method: Method = {
     var range = clinux_cachestat_range(off: 0, len: 1)
     var found = clinux_cachestat()
     // No descriptor −1 exists, so EBADF means that the call does.

@@ -1,5 +1,4 @@
 internal import Glibc
-internal import Synchronization
 
 /// Threads for what would block a loop: disk reads, syncs, commits, hashing.
 ///
@@ -11,7 +10,7 @@ public final class WorkerPool: Sendable {
   private typealias Work = @Sendable () -> Void
 
   /// A ring with room for `queueLimit` pieces of work.
-  private struct Queue {
+  private struct Queue: Sendable {
     var ring: [Work?]
     var head = 0
     var count = 0
@@ -31,11 +30,11 @@ public final class WorkerPool: Sendable {
     }
   }
 
-  private let queue: Mutex<Queue>
+  private let queue: Locked<Queue>
   // The semaphore counts the queued pieces of work, plus one per thread at the end. It is made for use from many threads, and
   // the pointer never changes.
   nonisolated(unsafe) private let available: UnsafeMutablePointer<sem_t>
-  private let threads = Mutex<[NamedThread]>([])
+  private let threads = Locked<[NamedThread]>([])
 
   /// Starts the threads.
   ///
@@ -45,7 +44,7 @@ public final class WorkerPool: Sendable {
   /// - Throws: ``LoopError/Code/system`` when the system refuses a thread.
   public init(threadCount: Int, queueLimit: Int = 1024) throws(LoopError) {
     precondition(threadCount >= 1 && queueLimit >= 1, "a worker pool needs a thread and room for work")
-    queue = Mutex(Queue(ring: Array(repeating: nil, count: queueLimit)))
+    queue = Locked(Queue(ring: Array(repeating: nil, count: queueLimit)))
     available = .allocate(capacity: 1)
     sem_init(available, 0, 0)
     do throws(LoopError) {

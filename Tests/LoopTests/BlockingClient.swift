@@ -69,4 +69,13 @@ final class BlockingClient: Sendable {
     var option = linger(l_onoff: 1, l_linger: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
   }
+
+  /// Sends RST now, even while another thread is inside `send`: connecting to no address dissolves the connection.
+  func disconnect() {
+    withUnsafeTemporaryAllocation(byteCount: 16, alignment: 16) { noAddress in
+      noAddress.initializeMemory(as: UInt8.self, repeating: 0)
+      _ = connect(
+        descriptor, noAddress.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t(noAddress.count))
+    }
+  }
 }

@@ -10,18 +10,18 @@ struct EventLoopTests {
     let perThread = 12_500
     let seen = try withLoop { loop in
       let done = Mailbox<Void>()
-      let seen = Shared([[Int]](repeating: [], count: 8))
+      let seen = Locked([[Int]](repeating: [], count: 8))
       let threads = try (0..<8).map { thread in
         try inBackground {
           for number in 0..<perThread {
-            loop.execute { seen.mutex.withLock { $0[thread].append(number) } }
+            loop.execute { seen.withLock { $0[thread].append(number) } }
           }
           loop.execute { done.put(()) }
         }
       }
       for thread in threads { thread.join() }
       _ = done.take(8)
-      return seen.mutex.withLock { $0 }
+      return seen.withLock { $0 }
     }
     for numbers in seen { #expect(numbers == Array(0..<perThread)) }
   }
@@ -209,15 +209,6 @@ struct EventLoopTests {
   }
 }
 
-/// Lets closures share a mutex.
-final class Shared<Value>: Sendable {
-  let mutex: Mutex<Value>
-
-  init(_ value: consuming sending Value) {
-    mutex = Mutex(value)
-  }
-}
-
 final class Flag: Sendable {
   private let value = Atomic<Bool>(false)
 
@@ -227,7 +218,7 @@ final class Flag: Sendable {
 }
 
 private final class Waiting: Sendable {
-  let continuation = Mutex<UnsafeContinuation<Void, Never>?>(nil)
+  let continuation = Locked<UnsafeContinuation<Void, Never>?>(nil)
 }
 
 private func nested(_ loop: EventLoop, _ log: Mailbox<String>) async {

@@ -189,10 +189,7 @@ struct SocketTests {
         let client = try BlockingClient(server.address, receiveBufferBytes: 8192)
         let writer = try inBackground { client.send([UInt8](repeating: 1, count: 32 << 20)) }
         server.blocked.take()
-        // Breaks the writer's send too.
-        client.resetOnClose()
-        var unspecified = sockaddr(sa_family: sa_family_t(AF_UNSPEC), sa_data: sockaddr().sa_data)
-        connect(client.descriptor, &unspecified, socklen_t(MemoryLayout<sockaddr>.size))
+        client.disconnect()
         server.closed.take()
         writer.join()
       }

@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 import Testing
 
 @testable import Loop
@@ -27,7 +26,7 @@ extension EventLoop {
 
 /// A queue of values from one thread to another, with blocking receipt.
 final class Mailbox<Value: Sendable>: Sendable {
-  private let values = Mutex<[Value]>([])
+  private let values = Locked<[Value]>([])
   // A semaphore is made for use from many threads; the pointer never changes.
   nonisolated(unsafe) private let count: UnsafeMutablePointer<sem_t>
 
