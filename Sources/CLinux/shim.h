@@ -1,16 +1,17 @@
 #pragma once
-// System calls that Glibc's module hides behind _GNU_SOURCE, or that the C library has no wrapper for yet. They go
-// through syscall(2): with _GNU_SOURCE defined here, types like fd_set would differ from those of Swift's Glibc module,
-// and no file could import both.
+// System calls that the C library hides behind _GNU_SOURCE, or has no wrapper for yet. They are made by number, because
+// defining _GNU_SOURCE here would give fd_set other member names than in Swift's Glibc module, and the compiler refuses a
+// program with both.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
-#include <sys/vfs.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 // cachestat(2), Linux 6.5: which pages of a file range are in the page cache.
@@ -36,11 +37,17 @@ static inline int clinux_cachestat(
 // preadv2(2) with RWF_NOWAIT: read only what is in the page cache.
 static inline ssize_t clinux_pread_nowait(int fd, void *bytes, size_t count, off_t offset) {
   struct iovec vector = {bytes, count};
-  return syscall(SYS_preadv2, fd, &vector, 1UL, (long)offset, 0L, 0x00000008);
+  // The kernel takes the offset as two halves; 64-bit systems use the first alone.
+  return syscall(SYS_preadv2, fd, &vector, 1L, (long)offset, 0L, 0x00000008L);
 }
 
 static inline ssize_t clinux_sendfile(int out, int in, off_t *offset, size_t count) {
   return sendfile(out, in, offset, count);
+}
+
+// PR_SET_NAME: the calling thread's name as top and debuggers show it; at most 15 bytes are used.
+static inline int clinux_set_thread_name(const char *name) {
+  return prctl(PR_SET_NAME, name, 0L, 0L, 0L);
 }
 
 // fallocate(2) with FALLOC_FL_KEEP_SIZE: blocks past the end of a file, whose size stays.

@@ -1,0 +1,153 @@
+internal import Glibc
+
+/// Threads for what would block a loop: disk reads, syncs, commits, hashing.
+///
+/// Work starts in the order of submission. The queue is bounded: when it is full, submission is refused at once, so that the
+/// caller can shed load. The threads are named `hw-work-0`, `hw-work-1`, …
+///
+/// At the end of a process: end what submits, ``shutdown()``, then stop the loops, which still get the last answers.
+public final class WorkerPool: Sendable {
+  private typealias Work = @Sendable () -> Void
+
+  /// A ring with room for `queueLimit` pieces of work.
+  private struct Queue: Sendable {
+    var ring: [Work?]
+    var head = 0
+    var count = 0
+    var isStopping = false
+
+    mutating func append(_ work: @escaping Work) {
+      ring[(head + count) % ring.count] = work
+      count += 1
+    }
+
+    mutating func popFirst() -> Work? {
+      guard count > 0 else { return nil }
+      let work = ring[head].take()
+      head = (head + 1) % ring.count
+      count -= 1
+      return work
+    }
+  }
+
+  private let queue: Locked<Queue>
+  // The semaphore counts the queued pieces of work, plus one per thread at the end. It is made for use from many threads, and
+  // the pointer never changes.
+  nonisolated(unsafe) private let available: UnsafeMutablePointer<sem_t>
+  private let threads = Locked<[NamedThread]>([])
+
+  /// Starts the threads.
+  ///
+  /// - Parameters:
+  ///   - threadCount: at least 1.
+  ///   - queueLimit: how much work may wait, at least 1; work that runs is not counted.
+  /// - Throws: ``LoopError/Code/system`` when the system refuses a thread.
+  public init(threadCount: Int, queueLimit: Int = 1024) throws(LoopError) {
+    precondition(threadCount >= 1 && queueLimit >= 1, "a worker pool needs a thread and room for work")
+    queue = Locked(Queue(ring: Array(repeating: nil, count: queueLimit)))
+    available = .allocate(capacity: 1)
+    sem_init(available, 0, 0)
+    do throws(LoopError) {
+      for index in 0..<threadCount {
+        // Strong: the threads keep the pool until shutdown() has joined them.
+        let thread = try NamedThread(name: "hw-work-\(index)") { self.work() }
+        threads.withLock { $0.append(thread) }
+      }
+    } catch {
+      shutdown()
+      throw error
+    }
+  }
+
+  deinit {
+    sem_destroy(available)
+    available.deallocate()
+  }
+
+  /// Runs `work` on a worker, then `completion` with its result on the loop.
+  ///
+  /// Call on the loop, which stays open until `completion` has run. `completion` is destroyed on the loop too, so it may
+  /// refer to what belongs there.
+  /// - Returns: false when the queue is full or the pool has been shut down; nothing will run then.
+  public func submit<Result: Sendable>(
+    _ work: @escaping @Sendable () -> Result, on loop: EventLoop, then completion: @escaping (Result) -> Void
+  ) -> Bool {
+    loop.preconditionOnLoop()
+    // The worker only carries the reference back; the one owner at the end is the loop.
+    nonisolated(unsafe) let answer = Unmanaged.passRetained(Answer(completion))
+    loop.beginWork()
+    do throws(LoopError) {
+      try enqueue {
+        let result = work()
+        loop.execute {
+          answer.takeRetainedValue().completion(result)
+          loop.endWork()
+        }
+      }
+      return true
+    } catch {
+      answer.release()
+      loop.endWork()
+      return false
+    }
+  }
+
+  /// Runs `body` on a worker and returns what it returns, resuming on the caller's executor.
+  ///
+  /// Not cancellable once queued. A task on a loop should hold it meanwhile with ``EventLoop/beginWork()``.
+  /// - Throws: what `body` throws, or ``LoopError/Code/workerQueueFull`` or ``LoopError/Code/workersStopped``, and then `body`
+  ///   has not run.
+  public nonisolated(nonsending) func run<Value: Sendable>(
+    _ body: @escaping @Sendable () throws -> Value
+  ) async throws -> Value {
+    try await withUnsafeThrowingContinuation { continuation in
+      do throws(LoopError) {
+        try enqueue { continuation.resume(with: Swift.Result { try body() }) }
+      } catch {
+        continuation.resume(throwing: error)
+      }
+    }
+  }
+
+  /// Refuses new work, runs all that is queued and waits for the threads to end.
+  ///
+  /// Blocks; not to be called on a worker or a loop. Harmless when repeated.
+  public func shutdown() {
+    let threads = threads.withLock { threads in
+      defer { threads = [] }
+      return threads
+    }
+    queue.withLock { $0.isStopping = true }
+    for _ in threads { sem_post(available) }
+    for thread in threads { thread.join() }
+  }
+
+  /// What carries a completion to the worker and back.
+  private final class Answer<Result> {
+    let completion: (Result) -> Void
+
+    init(_ completion: @escaping (Result) -> Void) {
+      self.completion = completion
+    }
+  }
+
+  private func enqueue(_ work: @escaping Work) throws(LoopError) {
+    try queue.withLock { queue throws(LoopError) in
+      guard !queue.isStopping else { throw LoopError(.workersStopped, operation: "submit work") }
+      guard queue.count < queue.ring.count else {
+        throw LoopError(.workerQueueFull, operation: "submit work")
+      }
+      queue.append(work)
+    }
+    sem_post(available)
+  }
+
+  private func work() {
+    while true {
+      while sem_wait(available) != 0 {}
+      // One permit per piece of work and one more per thread at the end: without work it is time to go.
+      guard let work = queue.withLock({ $0.popFirst() }) else { return }
+      work()
+    }
+  }
+}

@@ -1,0 +1,142 @@
+import Glibc
+import Testing
+
+@testable import Loop
+
+@Suite(.serialized, .timeLimit(.minutes(1)))
+struct WorkerPoolTests {
+  @Test func workRunsInOrderAndAnswersOnTheLoop() throws {
+    let pool = try WorkerPool(threadCount: 1)
+    try withLoop { loop in
+      let answers = Mailbox<Int>()
+      loop.execute {
+        for number in 0..<500 {
+          let isTaken = pool.submit({ number * 2 }, on: loop) { result in
+            loop.preconditionOnLoop()
+            answers.put(result)
+          }
+          #expect(isTaken)
+        }
+      }
+      #expect(answers.take(500) == (0..<500).map { $0 * 2 })
+    }
+    pool.shutdown()
+  }
+
+  @Test func queueIsBounded() throws {
+    let pool = try WorkerPool(threadCount: 1, queueLimit: 3)
+    try withLoop { loop in
+      let gate = Mailbox<Void>()
+      let started = Mailbox<Void>()
+      let answers = Mailbox<Int>()
+      let takeFirst = try loop.sync {
+        pool.submit(
+          {
+            started.put(())
+            gate.take()
+          }, on: loop
+        ) { answers.put(0) }
+      }
+      #expect(takeFirst)
+      // The one worker is busy now, so the queue is empty and takes three.
+      started.take()
+      let taken = try loop.sync {
+        (1...5).map { number in pool.submit({ number }, on: loop) { answers.put($0) } }
+      }
+      #expect(taken == [true, true, true, false, false])
+      #expect(try loop.sync { loop.heldWorkCount } == 4)
+      gate.put(())
+      #expect(answers.take(4) == [0, 1, 2, 3])
+      let takenLater = try loop.sync { pool.submit({ 6 }, on: loop) { answers.put($0) } }
+      #expect(takenLater && answers.take() == 6)
+    }
+    pool.shutdown()
+  }
+
+  @Test func completionIsReleasedOnTheLoop() throws {
+    let pool = try WorkerPool(threadCount: 2)
+    try withLoop { loop in
+      let releases = Mailbox<Bool>()
+      loop.execute {
+        for _ in 0..<200 {
+          let witness = OnRelease { releases.put(loop.isOnLoop) }
+          _ = pool.submit({}, on: loop) { witness.touch() }
+        }
+      }
+      #expect(releases.take(200).allSatisfy { $0 })
+    }
+    pool.shutdown()
+  }
+
+  @Test func shutdownRunsWhatIsQueuedAndRefusesTheRest() async throws {
+    let pool = try WorkerPool(threadCount: 2, queueLimit: 100)
+    let done = Mailbox<Int>()
+    try withLoop { loop in
+      try loop.sync {
+        for number in 0..<50 { #expect(pool.submit({ done.put(number) }, on: loop) {}) }
+      }
+      pool.shutdown()
+      pool.shutdown()
+      #expect(done.take(50).sorted() == Array(0..<50))
+      #expect(try loop.sync { pool.submit({}, on: loop) {} } == false)
+    }
+    await #expect {
+      try await pool.run {}
+    } throws: {
+      ($0 as? LoopError)?.code == .workersStopped
+    }
+  }
+
+  @Test func asyncFormReturnsThrowsAndResumesOnTheCallersLoop() throws {
+    struct Refusal: Error {}
+    let pool = try WorkerPool(threadCount: 2)
+    try withLoop { loop in
+      let log = Mailbox<String>()
+      loop.execute {
+        Task.immediate(executorPreference: loop) {
+          log.put("\((try? await pool.run { 40 + 2 }) ?? 0) \(loop.isOnLoop)")
+          do {
+            try await pool.run { throw Refusal() }
+          } catch {
+            log.put("\(error is Refusal) \(loop.isOnLoop)")
+          }
+        }
+      }
+      #expect(log.take(2) == ["42 true", "true true"])
+    }
+    pool.shutdown()
+  }
+
+  @Test func asyncFormThrowsWhenTheQueueIsFull() async throws {
+    let pool = try WorkerPool(threadCount: 1, queueLimit: 1)
+    let gate = Mailbox<Void>()
+    let started = Mailbox<Void>()
+    try withLoop { loop in
+      try loop.sync {
+        #expect(
+          pool.submit(
+            {
+              started.put(())
+              gate.take()
+            }, on: loop
+          ) {})
+      }
+      started.take()
+      try loop.sync { #expect(pool.submit({}, on: loop) {}) }
+      let code = Mailbox<LoopError.Code?>()
+      loop.execute {
+        Task.immediate(executorPreference: loop) {
+          do {
+            try await pool.run {}
+            code.put(nil)
+          } catch {
+            code.put((error as? LoopError)?.code)
+          }
+        }
+      }
+      #expect(code.take() == .workerQueueFull)
+      gate.put(())
+    }
+    pool.shutdown()
+  }
+}
