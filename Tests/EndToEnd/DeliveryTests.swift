@@ -266,7 +266,7 @@ extension EndToEnd {
       #expect(plain != child)
       let versioned = try server.curl(child)
       let newest = try server.curl(plain)
-      #expect(newest.status == 200 && newest.body == versioned.body && newest["ETag"] == versioned["ETag"])
+      #expect(newest.status == 200 && newest.body == versioned.body)
       #expect(newest["Cache-Control"]?.contains("immutable") == false)
       let unknown = try server.curl(child.replacing(/\/g\/[0-9a-f]{12}\//, with: "/g/0123456789ab/"))
       #expect(unknown.status == 404)
