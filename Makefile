@@ -1,0 +1,60 @@
+# Everything one does with Headwater from a checkout. `make` prints the list.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help deps build run test check format fixtures fuzz torture bench bench-quick clean
+
+SECONDS ?= 60
+VIDEO ?=
+
+help: ## print this list
+	@echo "Headwater: a media origin server"
+	@echo
+	@sed -nE 's/^([a-z-]+):.*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+deps:
+	@scripts/install-deps.sh build
+
+build: deps ## build the program, optimised: .build/release/headwater
+	swift build -c release --product headwater
+
+run: ## install what is missing, build, import a demo clip (or VIDEO=film.mp4), serve, say what to open
+	@scripts/install-deps.sh build $(if $(VIDEO),,test)
+	@$(MAKE) --no-print-directory build
+	@scripts/run-demo.sh "$(VIDEO)"
+
+test: ## all tests: units, then the real program driven by curl, ffmpeg, a browser
+	@scripts/install-deps.sh build test
+	swift build
+	swift test --disable-xctest
+
+check: ## format, import arrows, house rules, and a build without warnings
+	@scripts/check.sh
+
+format: ## format all Swift files
+	swift format --in-place --recursive --parallel Sources Plugins Tests Package.swift
+
+fixtures: ## make the test media in Tests/Fixtures/media
+	@scripts/make-fixtures.sh
+
+fuzz: ## feed every parser with mutated input for SECONDS=60 each
+	@scripts/install-deps.sh build fuzz
+	scripts/fuzz.sh HTTP $(SECONDS)
+	scripts/fuzz.sh Packaging $(SECONDS)
+
+torture: ## kill -9 in the middle of 100 rounds of imports
+	swift build
+	HEADWATER_CRASH_ROUNDS=100 swift test --disable-xctest --filter CrashTests
+
+bench: ## measure beside nginx, median of five; writes docs/PERFORMANCE.md (8 minutes)
+	@scripts/install-deps.sh build bench
+	@$(MAKE) --no-print-directory build
+	python3 scripts/bench.py --write
+
+bench-quick: ## the same with two short rounds, printed only (1.5 minutes)
+	@scripts/install-deps.sh build bench
+	@$(MAKE) --no-print-directory build
+	python3 scripts/bench.py --quick
+
+clean: ## remove what was built and made; storage/ stays
+	rm -rf .build .run Tests/Fixtures/media

@@ -1,0 +1,342 @@
+import Foundation
+import Support
+import Synchronization
+import Testing
+
+extension EndToEnd {
+  /// Starting, stopping, reloading, and the commands of daily work.
+  @Suite struct OperationTests {
+    // MARK: - Stopping
+
+    @Test func drainingFinishesTheDownloadInFlight() throws {
+      let server = try ServerUnderTest()
+      var random = SplitMix64(seed: 77)
+      let block = random.bytes(1 << 20)
+      // More than the kernel's buffers hold, each MiB different.
+      let content = (0..<16).flatMap { index in block.dropLast() + [UInt8(index)] }
+      try server.putFile("big.bin", server.folder.write("big.bin", content))
+      try server.start()
+
+      let download = try server.connect(timeout: .seconds(20), receiveBufferBytes: 65536)
+      try download.send("GET /f/big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+      let beginning = try download.receive()
+      let idle = try server.connect()
+      try idle.send("GET /f/none HTTP/1.1\r\nHost: localhost\r\n\r\n")
+      #expect(try idle.response().status == 404)
+
+      server.signal(SIGTERM)
+      let deadline = ContinuousClock.now + .seconds(10)
+      var refused = false
+      while !refused && ContinuousClock.now < deadline { refused = (try? server.connect()) == nil }
+      #expect(refused, "a draining server accepts no more")
+      #expect(idle.isClosedByPeer(), "an idle connection does not hold up the end")
+
+      let answer = try RawResponse.parse(beginning + download.receiveToEnd())
+      #expect(
+        answer.status == 200 && answer.body == content, "\(answer.body.count) of \(content.count) bytes")
+      #expect(try server.waitForEnd(.seconds(15)) == 0)
+    }
+
+    @Test(arguments: [SIGTERM, SIGINT]) func stoppingEndsWithZero(_ signal: Int32) throws {
+      let server = try ServerUnderTest()
+      try server.start()
+      server.signal(signal)
+      #expect(try server.waitForEnd() == 0)
+    }
+
+    // MARK: - Reloading
+
+    @Test func reloadingFailsNoRequestOfKeepAliveClients() async throws {
+      var options = ServerUnderTest.Options()
+      options.threads = 2
+      let server = try ServerUnderTest(options)
+      try server.start()
+      try server.importAsset("film", Fixtures.path("h264-aac-faststart.mp4"))
+      let body = try server.request("GET", "/v/film/source").body
+      let tally = Tally()
+
+      try await withThrowingTaskGroup(of: Void.self) { clients in
+        for _ in 0..<16 {
+          clients.addTask { Self.ask(server, "/v/film/source", for: body, tally) }
+        }
+        for round in 1...12 {
+          // A different lifetime each time shows that the new configuration is in force.
+          options.sites["demo"] = "hosts = [\"*\"]\n[cache]\nmanifest_max_age = \"\(100 + round)s\""
+          try server.configure(options)
+          server.signal(SIGHUP)
+          #expect(Self.lifetime(of: server, becomes: 100 + round), "reload \(round)")
+        }
+        // A mistake is refused, and the configuration in force stays.
+        options.sites["demo"] = "hosts = [\"*\"]\n[cache]\nmanifest_max_agee = \"1s\""
+        try server.configure(options)
+        server.signal(SIGHUP)
+        #expect(server.logLine { $0.contains("demo.toml:3:1") } != nil, "\(server.log.suffix(1000))")
+        #expect(Self.lifetime(of: server, becomes: 112))
+        options.sites["demo"] = "hosts = [\"*\"]\n[cache]\nmanifest_max_age = \"7s\""
+        try server.configure(options)
+        server.signal(SIGHUP)
+        #expect(Self.lifetime(of: server, becomes: 7), "a good configuration after a bad one")
+        clients.cancelAll()
+        try await clients.waitForAll()
+      }
+      let (events, violations) = tally.result
+      print("reload: \(events) events, \(violations.count) violations")
+      #expect(events > 100)
+      #expect(violations.isEmpty, "\(violations.prefix(5))")
+      #expect(try server.stop() == 0)
+    }
+
+    /// One keep-alive client until it is cancelled. A connection that an answer said would close may close; any
+    /// other failure is a violation, for there is no second try.
+    private static func ask(
+      _ server: ServerUnderTest, _ path: String, for body: [UInt8],
+      _ tally: Tally
+    ) {
+      var connection: RawConnection?
+      while !Task.isCancelled {
+        do {
+          let open = try connection ?? server.connect()
+          connection = open
+          try open.send("GET \(path) HTTP/1.1\r\nHost: localhost\r\n\r\n")
+          let answer = try open.response()
+          if answer["Connection"]?.lowercased() == "close" { connection = nil }
+          let isRight = answer.status == 200 && answer.body == body
+          tally.count(violation: isRight ? nil : "status \(answer.status), \(answer.body.count) bytes")
+        } catch {
+          connection = nil
+          tally.count(violation: "\(error)")
+        }
+      }
+    }
+
+    private static func lifetime(of server: ServerUnderTest, becomes seconds: Int) -> Bool {
+      let deadline = ContinuousClock.now + .seconds(10)
+      while ContinuousClock.now < deadline {
+        let control = (try? server.request("GET", "/v/film/master.m3u8"))?["Cache-Control"] ?? ""
+        if control.contains("max-age=\(seconds)") { return true }
+      }
+      return false
+    }
+
+    // MARK: - Watching
+
+    @Test func healthAndMetricsAreOnTheAdminListenerOnly() throws {
+      let server = try ServerUnderTest()
+      try server.start()
+      for path in ["/healthz", "/readyz", "/metrics", "/"] {
+        #expect(try server.request("GET", path, admin: true).status == 200, "\(path)")
+        #expect(try server.request("GET", path).status == 404, "\(path) on the public listener")
+      }
+      func served() throws -> Double {
+        let text = try server.request("GET", "/metrics", admin: true).text
+        for line in text.split(separator: "\n") where !line.hasPrefix("# ") {
+          #expect(line.wholeMatch(of: /[a-z_:][a-z0-9_:]*(\{[^}]*\})? -?[0-9.e+]+/) != nil, "\(line)")
+        }
+        let samples = text.split(separator: "\n").filter { $0.hasPrefix("headwater_responses_total{") }
+        return samples.compactMap { Double($0.split(separator: " ").last ?? "") }.reduce(0, +)
+      }
+      let before = try served()
+      for _ in 0..<25 { _ = try server.request("GET", "/f/none") }
+      #expect(try served() - before >= 25)
+      #expect(try server.stop() == 0)
+    }
+
+    @Test func theAccessLogHasOneJSONLineForEachRequest() throws {
+      let server = try ServerUnderTest()
+      try server.start()
+      try server.putFile("notes.txt", Fixtures.path("notes.txt"))
+      let hostile = [("User-Agent", "a \"quoted\" \\ agent"), ("X-Request-Id", "log-test-1")]
+      #expect(try server.curl("/f/notes.txt?token=secret", hostile).status == 200)
+      let line = try #require(server.logLine { $0.contains("log-test-1") })
+      let record = try #require(
+        try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: any Sendable], "\(line)")
+      #expect(record["request_id"] as? String == "log-test-1")
+      #expect(record["status"] as? Int == 200)
+      #expect(record["site"] as? String == "demo")
+      #expect(record["method"] as? String == "GET")
+      #expect(record["user_agent"] as? String == "a \"quoted\" \\ agent")
+      #expect((record["target"] as? String)?.hasPrefix("/f/notes.txt") == true)
+      #expect(try server.stop() == 0)
+    }
+
+    // MARK: - Configuration
+
+    @Test(arguments: [
+      ("listen = [\"127.0.0.1:0\"]\nthread = 2", "threads"), ("storage = 5", "storage"),
+      ("drain_timeout = \"30\"", "drain_timeout"), ("listen = [\"localhost\"]", "listen"), ("= 1", ""),
+    ])
+    func aMistakeIsNamedWithItsPlace(_ mistake: String, _ word: String) throws {
+      let server = try ServerUnderTest()
+      let good = try server.headwater(["check"])
+      #expect(good.status == 0, "\(good.errors)")
+      try server.folder.write("etc/headwater.toml", text: "[server]\n\(mistake)\n")
+      let bad = try server.headwater(["check"])
+      #expect(bad.status == 1)
+      let text = bad.text + bad.errors
+      #expect(text.contains(/headwater\.toml:[0-9]+:[0-9]+:/), "\(text)")
+      #expect(text.contains(word), "\(text)")
+      #expect(try server.headwater(["serve"]).status == 1, "no server starts on it")
+    }
+
+    @Test func theHeadersPluginSetsAndRemovesByClass() throws {
+      var options = ServerUnderTest.Options()
+      options.sites["demo"] = """
+        hosts = ["*"]
+        [plugins.headers]
+        enabled = true
+        rules = [
+          { class = "segment", set = { "X-Class" = "media" } }, { remove = ["Timing-Allow-Origin"] },
+        ]
+        """
+      let server = try ServerUnderTest(options)
+      try server.start()
+      try server.importAsset("film", Fixtures.path("h264-aac-faststart.mp4"))
+      let segment = try server.curl(Presentation(server, asset: "film").segment(0))
+      #expect(segment["X-Class"] == "media" && segment["Timing-Allow-Origin"] == nil)
+      let master = try server.curl("/v/film/master.m3u8")
+      #expect(master["X-Class"] == nil && master["Timing-Allow-Origin"] == nil)
+      let plugins = try server.headwater(["plugins"])
+      #expect(plugins.status == 0 && plugins.text.contains("headers") && plugins.text.contains("demo"))
+      #expect(try server.stop() == 0)
+    }
+
+    @Test func wrongUsageIsSixtyFour() throws {
+      let server = try ServerUnderTest()
+      for arguments in [["fly"], ["import"], ["put", "--nonsense", "a"], ["explain"]] {
+        #expect(try server.headwater(arguments).status == 64, "\(arguments)")
+      }
+      for command in ["serve", "check", "import", "put", "assets", "scrub", "gc", "explain", "plugins"] {
+        let help = try Command.run(Checkout.binary, [command, "--help"])
+        #expect(help.status == 0 && help.text.contains("USAGE"), "\(command)")
+      }
+    }
+
+    // MARK: - Catalog
+
+    @Test func whatIsImportedWhileServingIsThereAtOnce() throws {
+      let server = try ServerUnderTest()
+      try server.start()
+      #expect(try server.request("GET", "/v/film/master.m3u8").status == 404)
+      try server.importAsset("film", Fixtures.path("h264-aac-faststart.mp4"))
+      #expect(try server.request("GET", "/v/film/master.m3u8").status == 200)
+      try server.putFile("a/b c.txt", Fixtures.path("notes.txt"))
+      #expect(try server.request("GET", "/f/a/b%20c.txt").status == 200)
+      let removed = try server.headwater(["assets", "remove", "--site", "demo", "film"])
+      #expect(removed.status == 0, "\(removed.errors)")
+      #expect(try server.request("GET", "/v/film/master.m3u8").status == 404)
+      #expect(try server.request("GET", "/v/film/source").status == 404)
+      #expect(try server.stop() == 0)
+    }
+
+    @Test func newBytesAreANewGenerationAndTheOldOneStays() throws {
+      let server = try ServerUnderTest()
+      try server.start()
+      try server.importAsset("film", Fixtures.path("h264-aac-faststart.mp4"))
+      let old = try Presentation(server, asset: "film")
+      let oldSegment = try server.request("GET", old.segment(0))
+      try server.importAsset("film", Fixtures.path("h264-aac-faststart.mp4"))
+      #expect(
+        try Presentation(server, asset: "film").segment(0) == old.segment(0), "same bytes, same generation")
+
+      try server.importAsset("film", Fixtures.path("h264-aac-2997.mp4"))
+      let new = try Presentation(server, asset: "film")
+      #expect(try new.segment(0) != old.segment(0))
+      #expect(try server.request("GET", new.segment(0)).status == 200)
+      let still = try server.request("GET", old.segment(0))
+      #expect(still.status == 200 && still.body == oldSegment.body && still["ETag"] == oldSegment["ETag"])
+      let gc = try server.headwater(["gc"])
+      #expect(gc.status == 0, "\(gc.errors)")
+      #expect(try server.request("GET", old.segment(0)).status == 200, "within the grace time")
+      #expect(try server.stop() == 0)
+    }
+
+    @Test func recursivePutPublishesATree() throws {
+      let server = try ServerUnderTest()
+      try server.folder.write("tree/index.html", text: "<p>hello")
+      try server.folder.write("tree/deep/er/style.css", text: "p{}")
+      let done = try server.headwater([
+        "put", "--site", "demo", "--recursive", "site", server.folder.path("tree"),
+      ])
+      #expect(done.status == 0, "\(done.errors)")
+      try server.start()
+      let page = try server.request("GET", "/f/site/index.html")
+      #expect(page.text == "<p>hello" && page["Content-Type"]?.hasPrefix("text/html") == true)
+      let style = try server.request("GET", "/f/site/deep/er/style.css")
+      #expect(style.text == "p{}" && style["Content-Type"]?.hasPrefix("text/css") == true)
+      #expect(try server.stop() == 0)
+    }
+
+    @Test func listsAreReadableByMachines() throws {
+      let server = try ServerUnderTest()
+      try server.importAsset("one", Fixtures.path("video-only.mp4"))
+      try server.importAsset("two", Fixtures.path("audio-only.m4a"))
+      let list = try server.headwater(["assets", "list", "--site", "demo", "--json"])
+      #expect(list.status == 0, "\(list.errors)")
+      let records = try list.lines.map {
+        try #require(
+          try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: any Sendable], "\($0)")
+      }
+      #expect(records.compactMap { $0["id"] as? String }.sorted() == ["one", "two"])
+      #expect(records.allSatisfy { ($0["generation"] as? String)?.wholeMatch(of: /[0-9a-f]{12}/) != nil })
+      let missing = try server.headwater(["assets", "show", "--site", "demo", "three"])
+      #expect(missing.status == 1 && !missing.errors.isEmpty)
+    }
+
+    @Test func explainTellsWhyAURLIsAnsweredSo() throws {
+      let server = try ServerUnderTest()
+      try server.importAsset("film", Fixtures.path("h264-aac-faststart.mp4"))
+      let done = try server.headwater(["explain", "http://localhost/v/film/master.m3u8"])
+      #expect(done.status == 0, "\(done.errors)")
+      for word in ["demo", "film", "Cache-Control"] {
+        #expect(done.text.contains(word), "\(word): \(done.text)")
+      }
+      #expect(done.text.contains(/\b[0-9a-f]{12}\b/), "the generation")
+    }
+
+    // MARK: - Damage
+
+    @Test func scrubFindsAFlippedBit() throws {
+      let server = try ServerUnderTest()
+      try server.importAsset("film", Fixtures.path("h264-aac-faststart.mp4"))
+      try server.putFile("notes.txt", Fixtures.path("notes.txt"))
+      let sound = try server.headwater(["scrub"])
+      #expect(sound.status == 0, "\(sound.text) \(sound.errors)")
+
+      let digest = String(try Command.run("sha256sum", [Fixtures.path("notes.txt")]).text.prefix(64))
+      let blob = server.folder.path(
+        "storage/blobs/\(digest.prefix(2))/\(digest.dropFirst(2).prefix(2))/\(digest)")
+      var content = try bytes(ofFile: blob)
+      content[700] ^= 4
+      try FileManager.default.removeItem(atPath: blob)
+      try Data(content).write(to: URL(filePath: blob))
+
+      let found = try server.headwater(["scrub"])
+      #expect(found.status == 1)
+      #expect((found.text + found.errors).contains(digest), "\(found.text) \(found.errors)")
+      let repaired = try server.headwater(["scrub", "--repair"])
+      #expect((repaired.text + repaired.errors).contains(digest))
+      let quarantine = try FileManager.default.subpathsOfDirectory(
+        atPath: server.folder.path("storage/quarantine"))
+      #expect(quarantine.contains { $0.contains(digest) }, "\(quarantine)")
+      try server.start()
+      #expect(try server.request("GET", "/f/notes.txt").status != 200, "damaged bytes are not served")
+      #expect(try server.request("GET", "/v/film/source").status == 200)
+      #expect(try server.stop() == 0)
+    }
+  }
+}
+
+/// What clients on several threads have seen.
+private final class Tally: Sendable {
+  private let state = Mutex((events: 0, violations: [String]()))
+
+  /// Counts one request, and what was wrong with it.
+  func count(violation: String?) {
+    state.withLock {
+      $0.events += 1
+      if let violation { $0.violations.append(violation) }
+    }
+  }
+
+  var result: (events: Int, violations: [String]) { state.withLock { $0 } }
+}

@@ -1,0 +1,227 @@
+import Foundation
+import Support
+import Testing
+
+/// What becomes of a media file.
+enum Outcome: Sendable {
+  /// HLS and DASH play exactly the frames of the source.
+  case plays
+  /// The same, for the tracks that this version can package; the others are left out for the reason.
+  case playsInPart(String)
+  /// Refused at import, or kept as bytes whose manifests are refused; the reason says why.
+  case isNotPackaged(String)
+}
+
+struct MediaCase: Sendable, CustomTestStringConvertible {
+  let name: String
+  let outcome: Outcome
+
+  init(_ name: String, _ outcome: Outcome = .plays) { (self.name, self.outcome) = (name, outcome) }
+
+  var testDescription: String { name }
+}
+
+/// Files of many makers; `SharedMedia` says where they lie.
+private let sharedMedia: [MediaCase] =
+  [
+    "demo-bbb-720p-10s.mp4", "demo-bbb-480p-30s-51.mp4", "bbb-720p-5s-51.mp4", "h264-aac-2997.mp4",
+    "h264-aac-moov-end.mp4", "h264-aac-elst-audio-delay.mp4", "h264-co64-elst.mp4", "h264-firstpts-10s.mp4",
+    "h264-no-stss.mp4", "h264-video-only.mp4", "h264-short-audio.mp4", "h264-long-6min-1080p.mp4",
+    "h264-sparse-key.mp4", "aac-count-english.mp4", "aac-count-german.mp4", "aac-audio-only.m4a",
+    "aac-long-elst-audio-only.mp4", "heaac.mp4", "aac-two-51-tracks.mp4", "multi-2video-2audio-2tx3g.mp4",
+    "hevc-hev1.mp4", "hevc-hvc1-hdr10.mp4", "hevc-open-gop-720p.mp4", "vfr-phone-360p.mp4", "vfr-screen.mp4",
+    "mov-aac-first.mov", "fuzz/seed-8.mp4", "fuzz/seed-36.mp4", "fuzz/seed-81.mp4",
+  ].map { MediaCase($0) } + [
+    MediaCase("h264-eac3.mp4", .playsInPart("E-AC-3 sound")),
+    MediaCase("mov-pcm-sowt-1080p50.mov", .playsInPart("PCM sound")),
+    MediaCase("av1-aac-elst.mp4", .playsInPart("AV1 picture")),
+    MediaCase("vp9-aac.mp4", .playsInPart("VP9 picture")),
+    MediaCase("bad-missing-stsd.mp4", .playsInPart("a track without a description")),
+    MediaCase("bad-mdat-too-long.mp4", .plays), MediaCase("bad-trailing-junk.mp4", .plays),
+    MediaCase("bad-invalid-nalu.mp4", .plays),
+    MediaCase("ac3.mp4", .isNotPackaged("AC-3")), MediaCase("flac.mp4", .isNotPackaged("FLAC")),
+    MediaCase("alac.mp4", .isNotPackaged("ALAC")), MediaCase("vvc-unsupported.mp4", .isNotPackaged("VVC")),
+    MediaCase("stpp-progressive.mp4", .isNotPackaged("subtitles only")),
+    MediaCase("bad-empty-stsc.mp4", .isNotPackaged("no samples")),
+    MediaCase("cenc-frag.mp4", .isNotPackaged("encrypted")),
+    MediaCase("cbcs-frag-c608.mp4", .isNotPackaged("encrypted")),
+  ]
+  + [
+    "frag-h264-aac.mp4", "frag-h264-aac-8s.mp4", "frag-23976-h264.mp4", "frag-audio-aac.isma",
+    "wvtt-frag.mp4",
+    "stpp-frag.mp4", "rotate-90-1080p-51.mp4", "sar-pasp.mp4",
+  ].map { MediaCase($0, .isNotPackaged("fragmented")) }
+  + [
+    "mkv-ass.mkv", "mkv-srt.mkv", "mkv-pgs.mkv", "mkv-h264-aac-60s-5fps.mkv", "mkv-av1.mkv", "vp9-opus.webm",
+    "vp8-vorbis.webm", "vp8-live-no-duration.webm", "av1.webm", "vp8-webvtt.webm",
+  ].map { MediaCase($0, .isNotPackaged("Matroska")) }
+  + [
+    "ts-h264-aac.ts", "ts-h264-aac-pts-wrap.ts", "ts-hevc-aac.ts", "ts-h264-ac3.ts", "ts-h264-cea608.ts",
+    "ts-h264-aac-6s.ts", "ts-h264-mp3-id3.ts", "ts-scte35-mpeg2.ts", "ts-mpeg2-1080p.ts",
+    "ts-live-1080-mp2.ts",
+    "ts-live-dvb-a.ts", "ts-live-dvb-b.ts", "ts-declared-silent-pids.ts",
+  ].map { MediaCase($0, .isNotPackaged("MPEG-TS")) }
+
+/// What `scripts/make-fixtures.sh` makes.
+private let ownMedia: [MediaCase] =
+  [
+    "h264-aac-moov-end.mp4", "h264-aac-faststart.mp4", "h264-aac-2997.mp4", "h264-aac-co64.mp4",
+    "h264-aac.mov",
+    "video-only.mp4", "audio-only.m4a", "audio-delay.mp4", "two-audio.mp4", "hevc-aac.mp4",
+  ].map { MediaCase($0) } + [
+    MediaCase("fragmented.mp4", .isNotPackaged("fragmented")),
+    MediaCase("truncated-index.mp4", .isNotPackaged("the index is cut off")),
+    MediaCase("garbage.mp4", .isNotPackaged("no media")), MediaCase("empty.mp4", .isNotPackaged("empty")),
+    MediaCase("playlist-in-disguise.mp4", .isNotPackaged("a playlist")),
+    MediaCase("notes.txt", .isNotPackaged("text")),
+  ]
+
+extension EndToEnd {
+  /// Every frame of HLS and DASH against the source, judged by ffmpeg.
+  @Suite(.served { _ in }) struct PlaybackTests {
+    @Test(
+      .enabled(if: SharedMedia.folder != nil, Comment(rawValue: SharedMedia.absence)), arguments: sharedMedia)
+    func sharedMediaPlaysAsItsSource(_ media: MediaCase) async throws {
+      try await judge(media, file: SharedMedia.path(media.name), prefix: "s")
+    }
+
+    @Test(arguments: ownMedia) func ownMediaPlaysAsItsSource(_ media: MediaCase) async throws {
+      if media.name.hasPrefix("hevc"), !Fixtures.has(media.name) {
+        print("note: \(media.name) left out: this ffmpeg has no HEVC encoder")
+        return
+      }
+      try await judge(media, file: Fixtures.path(media.name), prefix: "o")
+    }
+
+    /// The shared folder's table is complete: a file that is added there needs a line above.
+    @Test(.enabled(if: SharedMedia.folder != nil, Comment(rawValue: SharedMedia.absence)))
+    func everySharedFileIsInTheTable() throws {
+      let folder = try #require(SharedMedia.folder)
+      let names = try FileManager.default.subpathsOfDirectory(atPath: folder.path)
+        .filter { $0.contains(".") && !$0.hasSuffix(".md") }
+      #expect(Set(names).subtracting(sharedMedia.map(\.name)).isEmpty)
+    }
+
+    // MARK: - One file
+
+    private func judge(_ media: MediaCase, file: String, prefix: String) async throws {
+      let server = try Served.server
+      let id = prefix + media.name.replacing(/[^A-Za-z0-9_-]/, with: "_")
+      let imported = try server.headwater(["import", "--site", "demo", "--id", id, file])
+      switch media.outcome {
+      case .plays:
+        try #require(imported.status == 0, "\(imported.errors)")
+        try await expectSameFrames(server, id, file, tracks: ["v:0", "a:0"])
+      case .playsInPart(let missing):
+        try #require(imported.status == 0, "\(imported.errors)")
+        let picture = !missing.contains("picture")
+        try await expectSameFrames(server, id, file, tracks: [picture ? "v:0" : "a:0"])
+      case .isNotPackaged(let why):
+        #expect([0, 1].contains(imported.status))
+        if imported.status == 1 {
+          #expect(
+            imported.errors.contains(URL(filePath: file).lastPathComponent), "\(why): \(imported.errors)")
+          #expect(try server.request("GET", "/v/\(id)/source").status == 404)
+        } else {
+          #expect(try server.request("GET", "/v/\(id)/source").body == bytes(ofFile: file))
+          for manifest in ["master.m3u8", "manifest.mpd"] {
+            let answer = try server.request("GET", "/v/\(id)/\(manifest)")
+            #expect(answer.status == 422, "\(why): \(manifest) \(answer.status)")
+            #expect(answer["Content-Type"] == "application/problem+json")
+            let problem = try JSONSerialization.jsonObject(with: Data(answer.body)) as? [String: any Sendable]
+            #expect((problem?["detail"] as? String)?.isEmpty == false)
+          }
+        }
+      }
+    }
+
+    private func expectSameFrames(_ server: ServerUnderTest, _ id: String, _ file: String, tracks: [String])
+      async throws
+    {
+      let urls = ["master.m3u8", "manifest.mpd"].map { server.url("/v/\(id)/\($0)") }
+      for track in tracks {
+        async let expected = FFmpeg.frames(file, track)
+        async let hls = FFmpeg.frames(urls[0], track)
+        async let dash = FFmpeg.frames(urls[1], track)
+        let (source, fromHLS, fromDASH) = try await (expected, hls, dash)
+        #expect(fromHLS.isEmpty == source.isEmpty, "HLS \(track)")
+        #expect(fromHLS == source, "HLS \(track): \(fromHLS.count) frames, source \(source.count)")
+        #expect(fromDASH == source, "DASH \(track): \(fromDASH.count) frames, source \(source.count)")
+      }
+      for url in urls {
+        let quiet = try FFmpeg.warnings(url)
+        #expect(quiet.status == 0 && quiet.errors.isEmpty, "\(url): \(quiet.errors.prefix(600))")
+      }
+      try expectDurations(server, id, file)
+      if tracks.count == 2 { try expectSynchrony(urls, file) }
+    }
+
+    /// The durations a playlist states are those of what it names, and no segment exceeds the target.
+    private func expectDurations(_ server: ServerUnderTest, _ id: String, _ file: String) throws {
+      let presentation = try Presentation(server, asset: id)
+      let longest = try FFmpeg.durationsSeconds(file).max() ?? 0
+      var stated = 0.0
+      for (path, playlist) in presentation.playlists {
+        #expect(playlist.isEnded && !playlist.segments.isEmpty, "\(path)")
+        #expect(playlist.durationsSeconds.count == playlist.segments.count, "\(path)")
+        let largest = playlist.durationsSeconds.max() ?? 0
+        #expect(Int(largest.rounded()) <= playlist.targetDurationSeconds, "\(path): \(largest)")
+        stated = max(stated, playlist.totalSeconds)
+      }
+      #expect(abs(stated - longest) < 0.1, "EXTINF sum \(stated), longest track \(longest)")
+    }
+
+    /// Sound starts as long after the picture as it does in the source.
+    private func expectSynchrony(_ urls: [String], _ file: String) throws {
+      guard let source = try FFmpeg.soundDelaySeconds(file) else { return }
+      for url in urls {
+        let delay = try #require(try FFmpeg.soundDelaySeconds(url))
+        #expect(
+          abs(delay - source) < 0.025, "\(url): sound after \(delay) s, in the source after \(source) s")
+      }
+    }
+  }
+}
+
+/// The commands that judge, as their makers document them.
+private enum FFmpeg {
+  /// A digest for every frame: decoded pictures, or the coded sound as it lies in an MP4. Empty without such a track.
+  @concurrent static func frames(_ url: String, _ track: String) async throws -> [Substring] {
+    let kind =
+      track.hasPrefix("v") ? ["-fps_mode", "passthrough"] : ["-c", "copy", "-bsf:a", "aac_adtstoasc"]
+    let done = try Command.run(
+      "ffmpeg",
+      ["-v", "error", "-nostdin", "-i", url, "-map", "0:\(track)?"] + kind + ["-f", "framemd5", "-"],
+      timeout: .seconds(120))
+    guard done.status == 0 || done.errors.contains("does not contain any stream") else {
+      throw SupportError("ffmpeg \(url): \(done.errors.prefix(500))")
+    }
+    return done.lines.filter { !$0.hasPrefix("#") }.compactMap { $0.split(separator: ",").last }
+  }
+
+  static func warnings(_ url: String) throws -> Command {
+    try Command.run(
+      "ffmpeg",
+      ["-v", "warning", "-nostdin", "-xerror", "-i", url, "-map", "0", "-c", "copy", "-f", "null", "-"])
+  }
+
+  static func durationsSeconds(_ file: String) throws -> [Double] {
+    try Command.run("ffprobe", ["-v", "error", "-show_entries", "stream=duration", "-of", "csv=p=0", file])
+      .lines.compactMap { Double($0.prefix { $0 != "," }) }
+  }
+
+  /// Seconds from the first picture shown to the first sound heard.
+  static func soundDelaySeconds(_ url: String) throws -> Double? {
+    func start(_ stream: String) throws -> Double? {
+      let done = try Command.run(
+        "ffprobe",
+        [
+          "-v", "error", "-select_streams", stream, "-show_entries", "stream=start_time", "-of", "csv=p=0",
+          url,
+        ])
+      return done.lines.first.flatMap { Double($0.prefix { $0 != "," }) }
+    }
+    guard let picture = try start("v:0"), let sound = try start("a:0") else { return nil }
+    return sound - picture
+  }
+}

@@ -1,0 +1,68 @@
+import Foundation
+import Support
+import Testing
+
+extension EndToEnd {
+  /// A made answer is a pure function of the source: the same on every node and after every restart, which is
+  /// what lets a CDN take one range here and the next one there.
+  @Suite struct SameEverywhereTests {
+    private struct Answer: Equatable {
+      let path: String
+      let tag: String?
+      let body: [UInt8]
+    }
+
+    private func answers(_ server: ServerUnderTest) throws -> [Answer] {
+      let presentation = try Presentation(server, asset: "film")
+      let paths =
+        ["/v/film/source", "/v/film/master.m3u8", "/v/film/manifest.mpd"] + presentation.master.playlists
+        + presentation.children
+      return try paths.map { path in
+        let answer = try server.request("GET", path)
+        try #require(answer.status == 200 && answer["ETag"] != nil, "\(path)")
+        return Answer(path: path, tag: answer["ETag"], body: answer.body)
+      }
+    }
+
+    @Test func afterARestartAndOnAnotherNode() throws {
+      let film = try Fixtures.path("h264-aac-2997.mp4")
+      let server = try ServerUnderTest()
+      try server.start()
+      try server.importAsset("film", film)
+      let before = try answers(server)
+      #expect(try server.stop() == 0)
+      try server.start()
+      #expect(try answers(server) == before, "after a restart")
+      #expect(try server.stop() == 0)
+
+      var options = ServerUnderTest.Options()
+      options.threads = 3
+      let other = try ServerUnderTest(options)
+      try other.importAsset("film", film)
+      try other.start()
+      #expect(try answers(other) == before, "on another node, imported while it was stopped")
+      #expect(try other.stop() == 0)
+    }
+
+    @Test func sitesSeeTheirOwnAssetsOnly() throws {
+      var options = ServerUnderTest.Options()
+      options.sites = ["one": #"hosts = ["one.example"]"#, "two": #"hosts = ["two.example"]"#]
+      let server = try ServerUnderTest(options)
+      try server.start()
+      for (site, name) in [("one", "video-only.mp4"), ("two", "audio-only.m4a")] {
+        let done = try server.headwater(["import", "--site", site, "--id", "same", Fixtures.path(name)])
+        try #require(done.status == 0, "\(done.errors)")
+      }
+      for (host, name) in [
+        ("one.example", "video-only.mp4"), ("two.example", "audio-only.m4a"),
+        ("ONE.example:80", "video-only.mp4"),
+      ] {
+        let answer = try server.request("GET", "/v/same/source", [("Host", host)])
+        #expect(try answer.body == bytes(ofFile: Fixtures.path(name)), "\(host)")
+      }
+      let stranger = try server.request("GET", "/v/same/source", [("Host", "three.example")])
+      #expect([404, 421].contains(stranger.status))
+      #expect(try server.stop() == 0)
+    }
+  }
+}
