@@ -35,9 +35,9 @@ func plugin(_ folder: String, _ dependencies: [Target.Dependency] = []) -> Targe
     exclude: ["README.md"], swiftSettings: strict)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
   .testTarget(
-    name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: strict)
+    name: name, dependencies: dependencies, path: "Tests/\(name)", exclude: exclude, swiftSettings: strict)
 }
 
 let package = Package(
@@ -68,6 +68,16 @@ let package = Package(
         "Origin", "HTTP", "Packaging", "Store", "Loop", "HeadersPlugin", argumentParser, logging,
       ],
       path: "Sources/headwater", swiftSettings: strict),
+
+    tests("HTTPTests", ["HTTP"]),
+    tests("PackagingTests", ["Packaging", "Codec"]),
+    tests("LoopTests", ["Loop"]),
+    tests("StoreTests", ["Store"]),
+    tests(
+      "OriginTests", ["Origin", "HTTP", "Packaging", "Store", "Loop", "HeadersPlugin", logging],
+      exclude: ["ConfigCases"]),
+    .target(name: "Support", path: "Tests/Support", swiftSettings: strict),
+    tests("EndToEnd", ["Support"]),
   ],
   cxxLanguageStandard: .cxx17
 )

@@ -2,7 +2,7 @@ internal import CLinux
 internal import Glibc
 
 /// A POSIX thread that runs one closure and is joined once.
-final class NamedThread: Sendable {
+public final class NamedThread: Sendable {
   /// nil once joined.
   private let thread: Locked<pthread_t?>
 
@@ -10,7 +10,7 @@ final class NamedThread: Sendable {
   ///
   /// - Parameter name: shown by `top -H` and debuggers; at most 15 bytes of it are used.
   /// - Throws: ``LoopError/Code/system`` when the system refuses another thread.
-  init(name: String, _ body: @escaping @Sendable () -> Void) throws(LoopError) {
+  public init(name: String, _ body: @escaping @Sendable () -> Void) throws(LoopError) {
     let start = Unmanaged.passRetained(Start(name: name, body: body))
     var thread = pthread_t()
     let status = pthread_create(&thread, nil, Self.main, start.toOpaque())
@@ -22,7 +22,7 @@ final class NamedThread: Sendable {
   }
 
   /// Waits until the closure has returned. Harmless when repeated; a second caller does not wait for the first.
-  func join() {
+  public func join() {
     let thread = self.thread.withLock { thread in
       defer { thread = nil }
       return thread

@@ -65,7 +65,8 @@ public final class Socket {
   /// The file descriptor for calls that this class does not offer; -1 once closed.
   public private(set) var descriptor: Int32 = -1
   private(set) var queuedWriteCount: UInt32 = 0
-  private var isReading = false
+  /// True while incoming bytes are read as they come.
+  public private(set) var isReading = false
   /// The peer has sent its end or an error; there is nothing more to read.
   private var isInputEnded = false
   private var isShutdownWanted = false

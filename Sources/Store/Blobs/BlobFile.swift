@@ -5,6 +5,7 @@ internal import Glibc
 /// The bytes stay readable after the blob is removed or quarantined, for as long as this lives.
 public final class BlobFile: Sendable {
   private let file: Descriptor
+  let mapping = FileMapping()
   /// Size when opened, in bytes; a blob never changes afterwards.
   public let sizeBytes: UInt64
   /// Modification time, milliseconds since 1970.
@@ -12,6 +13,11 @@ public final class BlobFile: Sendable {
 
   /// For `sendfile`, `pread` and `mmap`; valid while this object lives. Do not close it.
   public var descriptor: Int32 { file.number }
+
+  /// Opens any regular file to read, such as one about to be imported. Throws `.notFound`, `.damaged` or `.io`.
+  public convenience init(path: String) throws(StoreError) {
+    try self.init(path: path, operation: "open file")
+  }
 
   init(path: String, operation: String) throws(StoreError) {
     let file = try Disk.open(path, O_RDONLY, operation: operation)
