@@ -24,7 +24,7 @@ esac
 work=.run/fuzz/$target
 corpus=Tests/Fuzz/$target/Corpus
 mkdir -p "$work/found"
-# Optimised as in a release, so that what is fuzzed is what runs; assertions and overflow traps stay on.
+# Optimised as in a release, so that what is fuzzed is what runs; preconditions and overflow traps stay on.
 # shellcheck disable=SC2086
 swiftc -swift-version 6 -O -parse-as-library -sanitize=fuzzer,address \
   -enable-upcoming-feature ExistentialAny -enable-upcoming-feature InternalImportsByDefault \

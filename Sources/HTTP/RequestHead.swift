@@ -20,7 +20,8 @@
 /// `.incomplete`, everything is empty. After `.failed` the method, the raw target and the fields read so far
 /// remain, for the log.
 ///
-/// 0.2 µs for a request of 200 bytes as CDNs send it (release build, one 2.x GHz x86-64 core), and no allocation.
+/// Measured in release on one x86-64 server core: 0.23 µs for a CDN's request of 199 bytes and 6 fields, 0.44 µs
+/// for a browser's of 582 bytes and 12; no allocation.
 public struct RequestHead: ~Copyable {
   /// Offsets are from the first byte given to `parse`.
   struct Entry {
