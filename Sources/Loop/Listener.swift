@@ -37,8 +37,9 @@ public final class Listener {
   ///   - reusePort: lets other listeners of this user share the address (SO_REUSEPORT).
   ///   - dualStack: `[::]` also accepts IPv4.
   ///   - backlog: connections that the kernel completes ahead of us; it caps the number at net.core.somaxconn.
-  ///   - descriptorReserve: descriptors kept free for files; connections that would use them are closed at once.
-  ///   - descriptorLimit: the highest number of descriptors; nil takes the process's own limit, RLIMIT_NOFILE.
+  ///   - descriptorReserve: descriptors kept free for files, at most half the limit; connections that would use them are
+  ///     closed at once.
+  ///   - descriptorLimit: how many descriptors there may be; nil takes the process's own limit as it is now, RLIMIT_NOFILE.
   ///   - onAccept: owns the socket from then on; nothing is read until ``Socket/startReading(_:)``.
   ///   - onRefuse: told the errno value (EMFILE or ENFILE) whenever a connection was closed at once, or accept failed.
   /// - Throws: ``LoopError`` with the address as context: address in use, unavailable, permission denied, or system.
@@ -61,7 +62,7 @@ public final class Listener {
     let limit = descriptorLimit ?? Self.processDescriptorLimit
     self.loop = loop
     self.raw = raw
-    descriptorCeiling = Int32(clamping: max(limit - descriptorReserve, 0))
+    descriptorCeiling = Int32(clamping: limit - min(descriptorReserve, limit / 2))
     boundAddress = SocketAddress(descriptor: descriptor, getsockname) ?? address
     self.onAccept = onAccept
     self.onRefuse = onRefuse

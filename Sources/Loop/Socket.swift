@@ -9,7 +9,7 @@
 //     └──────────── close(), reset() ──────────────────────────────────► closing ── close callback ──► closed
 //
 // libuv's handle is memory of its own, freed with the Socket; the handle holds the Socket from accept to the close callback.
-// An idle socket is this object (96 bytes) and uv_tcp_t (256), as malloc counts them.
+// An idle socket is this object (80 bytes) and uv_tcp_t (256), as malloc counts them.
 
 internal import CLibUV
 internal import CLinux

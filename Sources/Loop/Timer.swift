@@ -39,6 +39,8 @@ public final class Timer {
   }
 
   func start(afterMilliseconds: UInt64) {
+    // The clock of a loop that is still being set up stands at the loop's making.
+    if !loop.isOnLoop { uv_update_time(loop.raw) }
     uv_timer_start(raw, { Timer.fired($0) }, afterMilliseconds, repeatMilliseconds)
   }
 

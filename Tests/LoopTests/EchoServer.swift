@@ -14,14 +14,15 @@ final class EchoServer: Sendable {
   init(
     _ loop: EventLoop, address: SocketAddress = .loopback(port: 0), reusePort: Bool = true,
     dualStack: Bool = false,
-    descriptorLimit: Int? = nil, onAccept: (@Sendable (Socket) -> Void)? = nil,
+    descriptorReserve: Int = 0, descriptorLimit: Int? = nil, onAccept: (@Sendable (Socket) -> Void)? = nil,
     onRefuse: (@Sendable (Int32) -> Void)? = nil
   ) throws {
     let closed = self.closed
     let blocked = self.blocked
     bound = try loop.sync {
       let listener = try Listener(
-        loop: loop, address: address, reusePort: reusePort, dualStack: dualStack, descriptorReserve: 0,
+        loop: loop, address: address, reusePort: reusePort, dualStack: dualStack,
+        descriptorReserve: descriptorReserve,
         descriptorLimit: descriptorLimit, onRefuse: onRefuse
       ) { socket in
         onAccept?(socket)

@@ -158,11 +158,13 @@ struct ListenerTests {
     }
   }
 
-  @Test func connectionsThatNeedReservedDescriptorsAreRefusedAndCounted() throws {
+  // Every descriptor of a connection lies at or above 3; of a limit of 6, at most half can be reserved.
+  @Test(arguments: [(0, 3), (100, 6)])
+  func connectionsThatNeedReservedDescriptorsAreRefusedAndCounted(reserve: Int, limit: Int) throws {
     try withLoop { loop in
       let refusals = Mailbox<Int32>()
-      // Every descriptor lies at or above a limit of 3, so every connection is one too many.
-      let server = try EchoServer(loop, descriptorLimit: 3, onRefuse: { refusals.put($0) })
+      let server = try EchoServer(
+        loop, descriptorReserve: reserve, descriptorLimit: limit, onRefuse: { refusals.put($0) })
       for _ in 0..<5 {
         let client = try BlockingClient(server.address)
         #expect(client.readAll() == [])

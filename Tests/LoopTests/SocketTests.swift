@@ -371,4 +371,29 @@ struct SocketTests {
       try server.close()
     }
   }
+
+  /// The budget of an idle connection is 1 KiB with everything; the socket may use this much of it.
+  @Test func idleSocketIsSmall() throws {
+    try withLoop { loop in
+      let sizes = Mailbox<[Int]>()
+      let server = try ServerUnderTest(loop) { socket in
+        sizes.put([
+          heapSize(Unmanaged.passUnretained(socket).toOpaque()),
+          heapSize(UnsafeMutableRawPointer(socket.raw)),
+        ])
+        socket.close()
+      }
+      let client = try BlockingClient(server.address)
+      #expect(client.readAll() == [])
+      let bytes = sizes.take()
+      #expect(bytes[0] <= 72 && bytes[1] <= 248, "\(bytes)")
+      try server.close()
+    }
+  }
+}
+
+/// Bytes of the heap block at an address; the C library has a function for it that Swift's module of it leaves out.
+private func heapSize(_ block: UnsafeMutableRawPointer) -> Int {
+  guard let function = dlsym(nil, "malloc_usable_size") else { return .max }
+  return unsafeBitCast(function, to: (@convention(c) (UnsafeMutableRawPointer) -> Int).self)(block)
 }
