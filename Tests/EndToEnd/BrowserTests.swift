@@ -103,14 +103,16 @@ private enum BrowserPage {
       const source = new MediaSource();
       video.src = URL.createObjectURL(source);
       await new Promise(done => source.onsourceopen = done);
-      const types = { video: 'video/mp4; codecs="avc1.64000d"', audio: 'audio/mp4; codecs="mp4a.40.2"' };
+      const master = await (await fetch("/v/film/master.m3u8")).text();
+      const codecs = master.match(/CODECS="([^"]+)"/)[1].split(",");
+      const type = kind => kind + '/mp4; codecs="' + codecs.find(c => c.startsWith("mp4a") === (kind === "audio")) + '"';
       const jobs = [];
       for (const path of query.get("playlists").split(",")) {
         const text = await (await fetch(path)).text(), base = new URL(path, location);
         const init = text.match(/#EXT-X-MAP:URI="([^"]+)"/)[1];
         const names = [init, ...text.split("\\n").filter(line => line && !line.startsWith("#"))];
         const kind = (await fetch(new URL(init, base))).headers.get("Content-Type").split("/")[0];
-        jobs.push([source.addSourceBuffer(types[kind]), names.map(name => new URL(name, base))]);
+        jobs.push([source.addSourceBuffer(type(kind)), names.map(name => new URL(name, base))]);
       }
       for (const [buffer, urls] of jobs) for (const url of urls) await append(buffer, url);
       source.endOfStream();

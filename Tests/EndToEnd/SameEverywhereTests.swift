@@ -9,7 +9,7 @@ extension EndToEnd {
     private struct Answer: Equatable {
       let path: String
       let tag: String?
-      let body: [UInt8]
+      let body: Content
     }
 
     private func answers(_ server: ServerUnderTest) throws -> [Answer] {
@@ -20,7 +20,7 @@ extension EndToEnd {
       return try paths.map { path in
         let answer = try server.request("GET", path)
         try #require(answer.status == 200 && answer["ETag"] != nil, "\(path)")
-        return Answer(path: path, tag: answer["ETag"], body: answer.body)
+        return Answer(path: path, tag: answer["ETag"], body: Content(answer.body))
       }
     }
 
@@ -58,7 +58,7 @@ extension EndToEnd {
         ("ONE.example:80", "video-only.mp4"),
       ] {
         let answer = try server.request("GET", "/v/same/source", [("Host", host)])
-        #expect(try answer.body == bytes(ofFile: Fixtures.path(name)), "\(host)")
+        #expect(try Content(answer.body) == Content(ofFile: Fixtures.path(name)), "\(host)")
       }
       let stranger = try server.request("GET", "/v/same/source", [("Host", "three.example")])
       #expect([404, 421].contains(stranger.status))
