@@ -1,32 +1,40 @@
 /// Little-endian output into one growing array.
 struct ByteOutput {
-  private(set) var bytes: [UInt8] = []
+  /// What was appended so far lies in front; behind it is room.
+  private var storage: [UInt8]
+  private(set) var count = 0
 
-  var count: Int { bytes.count }
+  init(capacityBytes: Int) { storage = [UInt8](repeating: 0, count: max(64, capacityBytes)) }
 
-  init(capacityBytes: Int) { bytes.reserveCapacity(capacityBytes) }
+  /// Everything that was appended.
+  consuming func finish() -> [UInt8] {
+    storage.removeLast(storage.count - count)
+    return storage
+  }
 
   @inline(__always)
   mutating func append(_ value: some FixedWidthInteger & UnsignedInteger) {
     append(UInt64(truncatingIfNeeded: value), width: UInt8(MemoryLayout.size(ofValue: value)))
   }
 
-  /// Appends the low `width` bytes (at most 8) of a value.
+  /// Appends the low `width` bytes (at most 8) of a value: eight are stored, the next entry overwrites the rest.
   @inline(__always)
   mutating func append(_ value: UInt64, width: UInt8) {
-    var rest = value
-    for _ in 0..<width {
-      bytes.append(UInt8(truncatingIfNeeded: rest))
-      rest >>= 8
-    }
+    makeRoom(8)
+    store(eight: value, at: count)
+    count += Int(width)
   }
 
-  mutating func append(contentsOf more: [UInt8]) { bytes.append(contentsOf: more) }
+  mutating func append(contentsOf more: [UInt8]) {
+    makeRoom(more.count)
+    storage.replaceSubrange(count..<count + more.count, with: more)
+    count += more.count
+  }
 
   /// A byte count of 32 bits, then the bytes.
   mutating func append(blob: [UInt8]) {
     append(UInt32(blob.count))
-    bytes.append(contentsOf: blob)
+    append(contentsOf: blob)
   }
 
   mutating func append(text: String) { append(blob: Array(text.utf8)) }
@@ -34,7 +42,24 @@ struct ByteOutput {
   /// Overwrites bytes that were appended before.
   mutating func store(_ value: some FixedWidthInteger & UnsignedInteger, at offset: Int) {
     for index in 0..<MemoryLayout.size(ofValue: value) {
-      bytes[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * index))
+      storage[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * index))
+    }
+  }
+
+  /// The checksum of a part of what was appended.
+  func checksum(_ range: Range<Int>) -> UInt64 { Checksum.of(storage, range) }
+
+  @inline(__always)
+  private mutating func makeRoom(_ more: Int) {
+    if storage.count - count < more {
+      storage.append(contentsOf: repeatElement(0, count: max(more, storage.count)))
+    }
+  }
+
+  @inline(__always)
+  private mutating func store(eight value: UInt64, at offset: Int) {
+    storage.withUnsafeMutableBytes {
+      $0.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt64.self)
     }
   }
 }

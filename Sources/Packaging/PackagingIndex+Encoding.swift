@@ -56,7 +56,7 @@ extension PackagingIndex {
       }
     }
     let resident = output.count
-    output.append(contentsOf: columns.bytes)
+    output.append(contentsOf: columns.finish())
 
     for (position, byte) in magic.enumerated() { output.store(byte, at: position) }
     output.store(version, at: 4)
@@ -64,9 +64,9 @@ extension PackagingIndex {
     output.store(UInt64(output.count), at: 16)
     output.store(sourceBytes, at: 24)
     output.store(targetMilliseconds, at: 32)
-    output.store(Checksum.of(output.bytes, headerBytes..<resident), at: checksumStart)
-    output.store(Checksum.of(output.bytes, 0..<checksumStart + 8), at: checksumStart + 8)
-    return output.bytes
+    output.store(output.checksum(headerBytes..<resident), at: checksumStart)
+    output.store(output.checksum(0..<checksumStart + 8), at: checksumStart + 8)
+    return output.finish()
   }
 
   /// Length of the resident part, header included, in bytes.

@@ -110,7 +110,9 @@ public struct PackagingIndex: Sendable, Equatable {
     }
     let wanted = segments[track][segment]
     var result: [Sample] = []
-    result.reserveCapacity(Int(wanted.sampleCount))
+    // A sidecar may claim any count; its bytes bound what is believed.
+    let possible = (bytes.count / SampleBlock.headBytes) * SampleBlock.samples
+    result.reserveCapacity(min(Int(wanted.sampleCount), possible))
     let firstBlock = Int(wanted.firstSample) / SampleBlock.samples
     var skip = Int(wanted.firstSample) - firstBlock * SampleBlock.samples
     var position = 0

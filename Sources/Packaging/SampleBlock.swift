@@ -110,7 +110,7 @@ enum SampleBlock {
     }
     output.store(UInt16(output.count - blockStart), at: blockStart + 4)
     output.store(
-      UInt32(truncatingIfNeeded: Checksum.of(output.bytes, blockStart + 4..<output.count)), at: blockStart)
+      UInt32(truncatingIfNeeded: output.checksum(blockStart + 4..<output.count)), at: blockStart)
   }
 
   /// Decodes `take` samples of the block at `position`, or as many as it has, after skipping `skip`.
@@ -212,8 +212,9 @@ enum SampleBlock {
   /// The head of a block, checked: all columns lie inside it.
   private struct BlockHead {
     struct Column {
-      var start: Int
-      var width: Int
+      let start: Int
+      let width: Int
+      let mask: UInt64
     }
     let byteCount: Int
     let count: Int
@@ -261,7 +262,7 @@ enum SampleBlock {
       var start = position + input.position
       func column(_ width: Int, _ entries: Int) -> Column {
         defer { start += width * entries }
-        return Column(start: start, width: width)
+        return Column(start: start, width: width, mask: width == 0 ? 0 : ~0 >> UInt64(64 - 8 * width))
       }
       sizes = column(widths.0, count)
       durations = column(widths.1, count)
@@ -271,22 +272,17 @@ enum SampleBlock {
     }
 
     /// Entry `number` of a column, as it is stored: without the smallest value.
+    ///
+    /// Eight bytes are loaded and masked wherever the span has so many; near its end the entry is read byte by byte.
     @inline(__always)
     func entry(_ column: Column, _ number: Int, _ bytes: Span<UInt8>) -> UInt64 {
-      let at = column.start + column.width * number
-      switch column.width {
-      case 0: return 0
-      case 1: return UInt64(bytes[at])
-      case 2: return UInt64(bytes.bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt16.self).littleEndian)
-      case 3:
-        let low = bytes.bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt16.self).littleEndian
-        return UInt64(low) | UInt64(bytes[at + 2]) << 16
-      case 4: return UInt64(bytes.bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt32.self).littleEndian)
-      default:
-        var value: UInt64 = 0
-        for index in 0..<column.width { value |= UInt64(bytes[at + index]) << UInt64(8 * index) }
-        return value
+      let at = column.start &+ column.width &* number
+      if at &+ 8 <= bytes.count {
+        return bytes.bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt64.self).littleEndian & column.mask
       }
+      var value: UInt64 = 0
+      for index in 0..<column.width { value |= UInt64(bytes[at + index]) << UInt64(8 * index) }
+      return value
     }
   }
 }

@@ -39,7 +39,6 @@ struct MutationTests {
   ])
   func realFiles(name: String) throws {
     guard let whole = try MediaFolder.bytes(name), let moov = Self.moovRange(whole) else { return }
-    // The media itself is never looked at, so a file whose media is cut out in front is as good and quicker.
     for seed in 0..<UInt64(250) {
       var random = ReaderRandom(seed: seed)
       var bytes = whole
