@@ -2,7 +2,7 @@ import Testing
 
 @testable import Loop
 
-/// The lists alone, with a clock moved by hand.
+/// The lists alone, with a clock moved by hand. They do not retain nodes, so each test holds its own to the end.
 @Suite struct DeadlineListsTests {
   private let short = TimeoutClass(0)
   private let long = TimeoutClass(1)
@@ -39,6 +39,7 @@ import Testing
     lists.insert(nodes[1], never, nowMilliseconds: 60)
     lists.expire(nowMilliseconds: 1000)
     #expect(log.expired == [2, 0])
+    withExtendedLifetime(nodes) {}
   }
 
   @Test func removedAndDestroyedNodesDoNotExpire() {
@@ -51,6 +52,7 @@ import Testing
     nodes.removeLast()
     lists.expire(nowMilliseconds: 10)
     #expect(log.expired == [0, 3])
+    withExtendedLifetime(nodes) {}
   }
 
   @Test func callbackMayChangeTheQueue() {
@@ -67,6 +69,7 @@ import Testing
     nodes[0].onExpiry = nil
     lists.expire(nowMilliseconds: 20)
     #expect(log.expired == [0, 3, 2, 0])
+    withExtendedLifetime(nodes) {}
   }
 
   @Test func nodesOutliveTheirLists() {
@@ -81,6 +84,7 @@ import Testing
     lists.insert(node, short, nowMilliseconds: 0)
     lists.expire(nowMilliseconds: 10)
     #expect(log.expired == [0])
+    withExtendedLifetime(node) {}
   }
 
   @Test func deadlinesPastTheEndOfTimeAreNever() {
@@ -90,6 +94,7 @@ import Testing
     lists.insert(node, short, nowMilliseconds: 5)
     lists.expire(nowMilliseconds: .max - 1)
     #expect(log.expired.isEmpty && lists.earliestDeadlineMilliseconds == .max)
+    withExtendedLifetime(node) {}
   }
 
   @Test(arguments: [1, 2, 3] as [UInt64])
@@ -121,6 +126,7 @@ import Testing
       }
       #expect(lists.earliestDeadlineMilliseconds == model.values.map(\.deadline).min(), "seed \(seed)")
     }
+    withExtendedLifetime(nodes) {}
   }
 }
 
