@@ -83,6 +83,7 @@ public struct Explanation: Sendable {
     switch target {
     case .file(let path): add("file", String(decoding: path, as: UTF8.self))
     case .blob(let id): add("blob", id.hex)
+    case .plugin(let name, let path): add("plugin \(name)", String(decoding: path, as: UTF8.self))
     case .asset(let asset):
       add("asset", asset.id)
       let edition = try Edition(asset, in: context)

@@ -6,6 +6,9 @@ public enum Target: Sendable, Equatable {
   /// A static file of the site; the path below `/f/`, percent-decoded.
   case file(path: [UInt8])
   case blob(BlobID)
+  /// Something that only the named plugin knows of: its own locate handler says so, its own content handler
+  /// answers it. Names keep plugins apart; `path` is whatever the plugin needs.
+  case plugin(String, path: [UInt8])
 }
 
 /// Something below `/v/{id}/`.
