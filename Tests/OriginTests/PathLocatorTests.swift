@@ -1,0 +1,115 @@
+import Store
+import Testing
+
+@testable import Origin
+
+@Suite struct PathLocatorTests {
+  private func locate(_ path: String) throws -> Target? {
+    PathLocator().locate(Array(path.utf8), in: try OriginFixture.site())
+  }
+
+  static let resources: [(String, AssetResource)] = [
+    ("master.m3u8", .multivariantPlaylist),
+    ("manifest.mpd", .mpd),
+    ("source", .source),
+    ("source.mp4", .progressive(rendition: "source")),
+    ("720p.mp4", .progressive(rendition: "720p")),
+    ("a.b.mp4", .progressive(rendition: "a.b")),
+    ("source/playlist.m3u8", .mediaPlaylist(rendition: "source")),
+    ("g/playlist.m3u8", .mediaPlaylist(rendition: "g")),
+    ("audio/init.mp4", .initSegment(rendition: "audio")),
+    ("source/segment_0000.m4s", .segment(rendition: "source", number: 0)),
+    ("source/segment_0012.m4s", .segment(rendition: "source", number: 12)),
+    ("source/segment_12345.m4s", .segment(rendition: "source", number: 12345)),
+    ("source/segment_999999999.m4s", .segment(rendition: "source", number: 999_999_999)),
+    ("poster.jpg", .other(name: "poster.jpg")),
+    ("thumbs/1.jpg", .other(name: "thumbs/1.jpg")),
+    ("a/b/c", .other(name: "a/b/c")),
+  ]
+
+  @Test(arguments: resources) func namesBelowAnAsset(name: String, resource: AssetResource) throws {
+    let newest = AssetTarget(id: "film-1_A", generation: nil, resource: resource)
+    #expect(try locate("/v/film-1_A/\(name)") == .asset(newest))
+    let pinned = AssetTarget(
+      id: "film-1_A", generation: Generation(hex: "0123456789ab"), resource: resource)
+    #expect(try locate("/v/film-1_A/g/0123456789ab/\(name)") == .asset(pinned))
+  }
+
+  /// One segment has one URL: no sign, no zeros in front, no other base, nothing behind.
+  @Test(arguments: [
+    "segment_0.m4s", "segment_012.m4s", "segment_00012.m4s", "segment_012345.m4s", "segment_-001.m4s",
+    "segment_+001.m4s", "segment_00 1.m4s", "segment_0x10.m4s", "segment_1000000000.m4s",
+    "segment_18446744073709551616.m4s", "segment_.m4s", "segment_0001.M4S", "SEGMENT_0001.m4s",
+    "segment_0001.m4s.m4s", "segment_٠٠٠١.m4s", "segment_0001.ts",
+  ])
+  func otherSpellingsAreNoSegments(name: String) throws {
+    let target = try locate("/v/film/source/\(name)")
+    #expect(
+      target == .asset(AssetTarget(id: "film", generation: nil, resource: .other(name: "source/\(name)"))))
+  }
+
+  @Test func idsAreTakenToTheirLongest() throws {
+    let longest = String(repeating: "x", count: 64)
+    #expect(try locate("/v/\(longest)/source") != nil)
+    #expect(try locate("/v/\(longest)x/source") == nil)
+  }
+
+  @Test(arguments: [
+    "/", "/v", "/v/", "/v/film", "/v/film/", "/v//source", "/v/../source", "/v/./source", "/v/a.b/source",
+    "/v/a%20b/source", "/v/a b/source", "/v/ä/source", "/V/film/source", "/vv/film/source", "/film",
+    "/v/film/g/0123456789ab/", "/v/film/g/0123456789AB/source", "/v/film/g/0123456789a/source",
+    "/v/film/g/0123456789abc/source", "/v/film/g/0123456789ag/source", "/v/film/g//source", "",
+    "/f", "/f/", "/blob", "/blob/", "/blob/00",
+  ])
+  func pathsWithoutMeaning(path: String) throws {
+    #expect(try locate(path) == nil)
+  }
+
+  @Test func bytesThatAreNoTextNameNothing() throws {
+    let site = try OriginFixture.site()
+    for path in [
+      Array("/v/film/".utf8) + [0xFF], Array("/v/".utf8) + [0xC3] + Array("/source".utf8),
+      Array("/f/".utf8) + [0xFF], Array("/blob/".utf8) + [0xFF],
+    ] { #expect(PathLocator().locate(path, in: site) == nil) }
+  }
+
+  static let files: [(String, String?)] = [
+    ("/f/a.txt", "a.txt"), ("/f/a/b/c.txt", "a/b/c.txt"), ("/f/a%20b", "a b"), ("/f/%C3%A4", "ä"),
+    ("/f/100%25", "100%"), ("/f/%2525", "%25"), ("/f/a+b", "a+b"), ("/f/v/film/source", "v/film/source"),
+    ("/f/a%2Fb", nil), ("/f/a%2fb", nil), ("/f/a%00b", nil), ("/f/a%5Cb", nil), ("/f/%", nil),
+    ("/f/%4", nil), ("/f/%4g", nil), ("/f/%FF", nil), ("/f/%C0%AE", nil), ("/f/%ED%A0%80", nil),
+  ]
+
+  @Test(arguments: files) func filesAreDecodedOnce(path: String, name: String?) throws {
+    #expect(try locate(path) == name.map { .file(path: Array($0.utf8)) })
+  }
+
+  @Test func blobsAreNamedInOneWay() throws {
+    let hex = BlobID.digest(of: Array("bytes".utf8)).hex
+    #expect(try locate("/blob/\(hex)") == .blob(try #require(BlobID(hex: hex))))
+    #expect(try locate("/blob/\(hex.uppercased())") == nil)
+    #expect(try locate("/blob/\(hex)/") == nil)
+    #expect(try locate("/blob/\(hex.dropLast())") == nil)
+    #expect(try locate("/blob/\(hex)0") == nil)
+    #expect(try locate("/blob/x/\(hex)") == nil)
+  }
+
+  /// Any bytes at all: an answer, and never an asset whose id is none.
+  @Test func randomPaths() throws {
+    let site = try OriginFixture.site()
+    let seed = UInt64.random(in: .min ... .max)
+    var random = ConfigRandom(seed: seed)
+    let pieces = [
+      "/", "v", "f", "g", "blob", "..", "%2e", "%", "segment_0001.m4s", "0123456789ab", "\u{0}", "é",
+    ]
+    for _ in 0..<20_000 {
+      var path = Array("/".utf8)
+      for _ in 0..<Int.random(in: 0...8, using: &random) {
+        path += pieces.randomElement(using: &random).map { Array($0.utf8) } ?? []
+        if Bool.random(using: &random) { path.append(UInt8.random(in: 0...255, using: &random)) }
+      }
+      guard case .asset(let asset) = PathLocator().locate(path, in: site) else { continue }
+      #expect(AssetID.isValid(asset.id), "seed \(seed), path \(path)")
+    }
+  }
+}
