@@ -93,6 +93,22 @@ import Testing
     #expect(try Scrub(store: fixture.store).run().isClean)
   }
 
+  @Test func anUnreadableBlobRecordIsToldEvenBesideDamage() throws {
+    let (fixture, blobs) = try populated()
+    try overwrite(fixture.store.blobs.path(of: blobs[1])) { $0[0] ^= 1 }
+    try fixture.store.index.write { transaction throws(StoreError) in
+      var key = IndexKey()
+      for blob in blobs[1...2] {
+        key.set(blob)
+        try transaction.put(fixture.store.tables.blobs, key.bytes, [0xff])
+      }
+    }
+    let result = try Scrub(store: fixture.store).run(Scrub.Options(repairs: true))
+    #expect(result.damage == [blobs[1]: .wrongBytes])
+    #expect(Set(result.unreadableRecords.map(\.key)) == Set(blobs[1...2].map(\.hex)))
+    #expect(result.missingRecords.isEmpty)
+  }
+
   @Test func orphansAndStrangersAreToldAndAreNoDamage() throws {
     let (fixture, _) = try populated()
     let orphan = try fixture.stage("orphan")
