@@ -330,41 +330,32 @@ final class Connection: SocketDelegate {
   }
 
   private func continueTransfer(_ first: Transfer.Outcome) {
-    guard let transfer else { return }
+    guard transfer != nil else { return }
     switch first {
     case .complete:
       self.transfer = nil
+      socket.stopWaiting()
       finish()
     case .failed:
       abort()
     case .yielded:
       socket.stopReading()
       owner.deadlines.arm(deadline, .send)
-      owner.loop.later { self.advance() }
+      // A timer, because work handed to the loop directly would run before other clients get their turn.
+      owner.loop.schedule(afterMilliseconds: 0) { self.resumeTransfer(fetched: false) }
     case .cold(let file, let offset, let count):
       fetch(file, offset, count)
     case .blocked:
       socket.stopReading()
       owner.deadlines.arm(deadline, .send)
-      let chunk = UnsafeMutableRawBufferPointer(rebasing: owner.output[..<Transfer.chunkBytes])
-      switch transfer.nextChunk(into: chunk) {
-      case .nothing:
-        self.transfer = nil
-        finish()
-      case .failed: abort()
-      case .cold(let file, let offset, let count): fetch(file, offset, count)
-      case .bytes(let count):
-        _ = socket.writeWhenPossible(UnsafeRawBufferPointer(rebasing: chunk[..<count])) { status in
-          if status == 0 { self.advance() } else { self.abort() }
-        }
-      }
+      socket.whenWritable { self.resumeTransfer(fetched: false) }
     }
   }
 
   private func fetch(_ file: BlobFile, _ offset: UInt64, _ count: Int) {
     socket.stopReading()
     owner.counters.coldReads.add(1)
-    populate(file, offset, count) { $0.advance() }
+    populate(file, offset, count) { $0.resumeTransfer(fetched: true) }
   }
 
   /// Has a worker read bytes into the page cache; too many waiting for the disk already means overload.
@@ -376,9 +367,9 @@ final class Connection: SocketDelegate {
     if !accepted { abort() }
   }
 
-  private func advance() {
+  private func resumeTransfer(fetched: Bool) {
     guard state == .responding, let transfer else { return }
-    continueTransfer(transfer.advance(on: socket, owner.vectors))
+    continueTransfer(transfer.resume(on: socket, owner.vectors, fetched: fetched))
   }
 
   /// The last byte of an answer was taken by the kernel.
