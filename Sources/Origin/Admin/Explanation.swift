@@ -122,9 +122,10 @@ public struct Explanation: Sendable {
   private static func segment(_ segment: Segment, _ number: Int, _ track: Track) -> String {
     let scale = UInt64(track.timescale)
     func seconds(_ ticks: UInt64) -> String {
-      let thousandths = (ticks * 1000 + scale / 2) / scale
+      let (whole, rest) = ticks.quotientAndRemainder(dividingBy: scale)
+      let thousandths = (rest * 1000 + scale / 2) / scale
       let fraction = String(thousandths % 1000)
-      return "\(thousandths / 1000).\(String(repeating: "0", count: 3 - fraction.count))\(fraction)"
+      return "\(whole + thousandths / 1000).\(String(repeating: "0", count: 3 - fraction.count))\(fraction)"
     }
     return
       "\(number): \(seconds(segment.startTicks)) s to \(seconds(segment.startTicks + segment.durationTicks)) s, samples \(segment.firstSample) to \(UInt64(segment.firstSample) + UInt64(segment.sampleCount)), \(segment.mediaBytes) media bytes"

@@ -35,9 +35,9 @@ struct EventFollower: Sendable {
         if !own.isEmpty { try await consumer.consume(own) }
         try await host.workers.run { try store.advance(consumer: cursorName, to: last.sequence) }
         delay = Self.pollMilliseconds
-      } catch is CancellationError {
-        return
       } catch {
+        // A consumer may throw `CancellationError` for work of its own; only this task's own end counts.
+        if Task.isCancelled { return }
         host.logger.error("catalog events wait: \(error)", metadata: ["retry_ms": "\(delay)"])
         do { try await Task.sleep(for: .milliseconds(delay)) } catch { return }
         delay = min(delay * 2, Self.longestDelayMilliseconds)

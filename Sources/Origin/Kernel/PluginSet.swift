@@ -12,6 +12,14 @@ public struct PluginHost: Sendable {
   /// For whatever blocks.
   public let workers: WorkerPool
   public let logger: Logger
+
+  /// The server makes these; a test of a plugin may, too.
+  public init(site: String, store: Store, workers: WorkerPool, logger: Logger) {
+    self.site = site
+    self.store = store
+    self.workers = workers
+    self.logger = logger
+  }
 }
 
 /// Every enabled plugin of every site, made together and let go together.

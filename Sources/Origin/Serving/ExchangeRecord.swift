@@ -24,7 +24,7 @@ final class ExchangeRecord {
       versionMinor: isParsed ? owner.head.versionMinor : 1,
       status: status, sentBytes: 0, kind: kind, requestID: owner.requestID,
       range: isParsed ? Self.copy(owner.head, .range) : nil,
-      referer: isParsed ? Self.copy(owner.head, .referer) : nil,
+      referer: isParsed ? Self.copy(owner.head, .referer).map(Self.redacted) : nil,
       userAgent: isParsed ? Self.copy(owner.head, .userAgent) : nil)
   }
 

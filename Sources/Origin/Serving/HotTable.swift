@@ -60,7 +60,7 @@ struct HotTable {
   mutating func insert(_ representation: Representation, site: Int, path: [UInt8]) {
     let cost = representation.costBytes
     guard cost <= budgetBytes / 4 else { return }
-    if entries.count >= budgetEntries || costBytes + cost > budgetBytes { dropOldest() }
+    while !entries.isEmpty, entries.count >= budgetEntries || costBytes + cost > budgetBytes { dropOldest() }
     useClock &+= 1
     let key = Self.key(site: site, path: path.span)
     if let old = entries.updateValue(

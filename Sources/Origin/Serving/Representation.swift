@@ -43,6 +43,7 @@ public final class Representation: Sendable {
   /// - Parameters:
   ///   - fields: everything a request does not change, without Content-Type and validators.
   ///   - etag: the tag without its quotes.
+  ///   - slices: in order; empty ones are left out, so that every slice that is sent makes progress.
   init(
     info: AnswerInfo, fields: HeaderFields, contentType: [UInt8], etag: [UInt8],
     lastModifiedSeconds: Int64, slices: [BodySlice], validUntilSeconds: Int64? = nil
@@ -51,7 +52,7 @@ public final class Representation: Sendable {
     self.contentType = contentType
     self.etag = [0x22] + etag + [0x22]
     self.lastModifiedSeconds = lastModifiedSeconds
-    self.slices = slices
+    self.slices = slices.filter { $0.count > 0 }
     self.validUntilSeconds = validUntilSeconds
     lengthBytes = slices.reduce(0) { $0 + $1.count }
     untypedFieldLines = fields.lines()

@@ -159,10 +159,16 @@ public final class Server: Sendable {
     let old = inForce.withLock { $0 }
     do {
       let plugins = try PluginSet(configuration, registry)
-      try await plugins.provision(store: store, workers: state.workers, logger: logger)
       let isSameLog =
         old.snapshot.configuration.server.log == configuration.server.log && old.snapshot.accessLog != nil
+      // Opened before the plugins are provisioned, so that no provisioned plugin is left without its end.
       let log = isSameLog ? old.snapshot.accessLog : try Self.accessLog(configuration)
+      do {
+        try await plugins.provision(store: store, workers: state.workers, logger: logger)
+      } catch {
+        if !isSameLog { log?.close() }
+        throw error
+      }
       let snapshot = Self.snapshot(configuration, plugins, log)
       inForce.withLock {
         $0.snapshot = snapshot
