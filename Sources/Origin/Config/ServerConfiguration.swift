@@ -33,8 +33,6 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var sendTimeoutMilliseconds: Int
     /// Open connections in the whole process.
     public var connections: Int
-    /// Requests of one connection that wait behind the one being answered.
-    public var pipelined: Int
   }
 
   public struct Log: Sendable, Equatable {
@@ -84,7 +82,7 @@ public struct ServerConfiguration: Sendable, Equatable {
       headerTimeoutMilliseconds: limits.durationMilliseconds("header_timeout"),
       idleTimeoutMilliseconds: limits.durationMilliseconds("idle_timeout"),
       sendTimeoutMilliseconds: limits.durationMilliseconds("send_timeout"),
-      connections: limits.integer("connections"), pipelined: limits.integer("pipelined"))
+      connections: limits.integer("connections"))
 
     let log = table.table("log")
     let accessPath = log.string("access_path")
@@ -181,9 +179,6 @@ extension ServerConfiguration {
       .integer(
         "connections", default: 65_536, in: 16...4_194_304,
         "Most open connections in the process; beyond, new ones are closed at once.", example: 10_000),
-      .integer(
-        "pipelined", default: 32, in: 1...1024,
-        "Most requests of one connection that wait behind the one being answered.", example: 8),
     ],
     validate: { table in
       guard table.sizeBytes("request_line") > table.sizeBytes("header_block") else { return [] }

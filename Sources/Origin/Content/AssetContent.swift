@@ -168,7 +168,7 @@ struct Edition {
   /// Generation, then 64 bits of FNV-1a over the canonical parameters.
   func etag(of resource: AssetResource, in context: ContentContext) -> [UInt8] {
     let parameters =
-      "\(PackagerVersion.number) \(context.site.configuration.packaging.segmentMilliseconds) \(isPinned) \(resource)"
+      "\(PackagerVersion.number) \(context.site.configuration.packaging.segmentMilliseconds) \(isPinned) \(resource.canonicalName)"
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in parameters.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
     let digits = String(hash, radix: 16)

@@ -14,8 +14,14 @@ public final class ContentContext {
   /// The site being answered; set for each request.
   public internal(set) var site: Site
   public internal(set) var nowSeconds: Int64 = 0
+  /// Sites that share a blob may cut it to different lengths.
+  private struct IndexKey: Hashable {
+    let blob: BlobID
+    let targetMilliseconds: UInt32
+  }
+
   private var openBlobs = RecentTable<BlobID, BlobFile>(limit: 1024)
-  private var indexes = RecentTable<BlobID, LoadedIndex>(limit: 256)
+  private var indexes = RecentTable<IndexKey, LoadedIndex>(limit: 256)
 
   init(store: Store, site: Site) throws(StoreError) {
     self.store = store
@@ -43,7 +49,6 @@ public final class ContentContext {
       openBlobs[id] = file
       return file
     } catch {
-      if error.code == .notFound { throw .damaged }
       throw Problem(error)
     }
   }
@@ -51,9 +56,10 @@ public final class ContentContext {
   /// The packaging index of a media blob, cut to the site's segment length.
   func index(of id: BlobID) throws(Problem) -> LoadedIndex {
     let target = UInt32(site.configuration.packaging.segmentMilliseconds)
-    if let loaded = indexes[id], loaded.index.targetMilliseconds == target { return loaded }
+    let key = IndexKey(blob: id, targetMilliseconds: target)
+    if let loaded = indexes[key] { return loaded }
     let loaded = try LoadedIndex(sidecar: openSidecar(id), targetMilliseconds: target)
-    indexes[id] = loaded
+    indexes[key] = loaded
     return loaded
   }
 

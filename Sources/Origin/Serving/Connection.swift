@@ -29,7 +29,7 @@ final class Connection: SocketDelegate {
 
   let socket: Socket
   let owner: OriginLoop
-  private let router: any Router
+  let router: any Router
   private(set) var state = State.reading
   private var progress = ParseProgress()
   /// Bytes read and not yet used, oldest first.
@@ -167,9 +167,9 @@ final class Connection: SocketDelegate {
     case .cold(let file, let offset, let count):
       wait(keeping: bytes)
       populate(file, offset, count) { $0.retry() }
-    case .suspended(let site, let path, let work):
+    case .suspended(let site, let work):
       wait(keeping: bytes)
-      suspend(site, path, work)
+      suspend(site, work)
     }
   }
 
@@ -215,7 +215,7 @@ final class Connection: SocketDelegate {
   }
 
   private func suspend(
-    _ site: Site, _ path: [UInt8], _ work: @escaping @Sendable () async throws(Problem) -> Representation
+    _ site: Site, _ work: @escaping @Sendable () async throws(Problem) -> Representation
   ) {
     let ticket = ConnectionTicket(self)
     let loop = owner.loop
@@ -223,12 +223,12 @@ final class Connection: SocketDelegate {
       let result: Result<Representation, Problem>
       do throws(Problem) { result = .success(try await work()) } catch { result = .failure(error) }
       loop.preconditionOnLoop()
-      ticket.connection.resume(result, site, path)
+      ticket.connection.resume(result, site)
     }
   }
 
   /// A suspended request has its answer: parse the kept head again and send it.
-  private func resume(_ result: Result<Representation, Problem>, _ site: Site, _ path: [UInt8]) {
+  private func resume(_ result: Result<Representation, Problem>, _ site: Site) {
     guard state == .waiting else { return }
     state = .reading
     let bytes = pending
@@ -449,6 +449,8 @@ final class Connection: SocketDelegate {
     state = .closed
     transfer = nil
     owner.deadlines.cancel(deadline)
+    // The two refer to each other.
+    deadline.connection = nil
     owner.connectionClosed(self)
   }
 }

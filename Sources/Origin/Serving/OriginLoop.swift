@@ -27,7 +27,7 @@ enum Answer {
   case preflight(Site)
   /// Read these bytes in on a worker, then ask again with the same head.
   case cold(BlobFile, UInt64, Int)
-  case suspended(Site, [UInt8], @Sendable () async throws(Problem) -> Representation)
+  case suspended(Site, @Sendable () async throws(Problem) -> Representation)
 }
 
 /// Makes answers to parsed request heads: a loop does for the sites, the admin router for its own pages.
@@ -50,6 +50,8 @@ final class OriginLoop: Router {
   private var hot = HotTable()
   private let context: ContentContext
   private var registry: [ObjectIdentifier: Connection] = [:]
+  /// Connections of clients; those of the admin listener neither count against the limit nor hold up a drain.
+  private var clientCount = 0
   /// The identifier of the request being answered: the client's own where it is sound, else a new one.
   private(set) var requestID: [UInt8] = []
   private var dateSeconds: Int64 = -1
@@ -78,29 +80,35 @@ final class OriginLoop: Router {
   // MARK: Connections
 
   func accept(_ socket: Socket, router: any Router) {
-    guard registry.count < server.connectionLimit else {
+    let isClient = router === self
+    guard !isClient || clientCount < server.connectionLimit else {
       counters.refusedConnections.add(1)
       socket.close()
       return
     }
     let connection = Connection(socket: socket, on: self, router: router)
     registry[ObjectIdentifier(connection)] = connection
-    counters.acceptedConnections.add(1)
-    counters.openConnections.add(1)
+    if isClient {
+      clientCount += 1
+      counters.acceptedConnections.add(1)
+      counters.openConnections.add(1)
+    }
     connection.open()
   }
 
   func connectionClosed(_ connection: Connection) {
     registry[ObjectIdentifier(connection)] = nil
+    guard connection.router === self else { return }
+    clientCount -= 1
     counters.openConnections.subtract(1)
-    if isDraining, registry.isEmpty { server.loopDrained(loop) }
+    if isDraining, clientCount == 0 { server.loopDrained(loop) }
   }
 
   /// Ends idle connections and lets the others finish their answer.
   func drain() {
     isDraining = true
-    for connection in Array(registry.values) { connection.drain() }
-    if registry.isEmpty { server.loopDrained(loop) }
+    for connection in Array(registry.values) where connection.router === self { connection.drain() }
+    if clientCount == 0 { server.loopDrained(loop) }
   }
 
   func closeAll() {
@@ -110,6 +118,7 @@ final class OriginLoop: Router {
   /// The configuration changes over; what was made under the old one is forgotten.
   func apply(_ snapshot: Snapshot) {
     self.snapshot = snapshot
+    head = RequestHead(limits: snapshot.configuration.server.limits.http)
     hot.removeAll()
     deadlines.apply(snapshot.configuration.server.limits)
   }
@@ -184,7 +193,7 @@ final class OriginLoop: Router {
           remember(made, site, path)
           return .representation(made, site)
         case .cold(let file, let offset, let count): return .cold(file, offset, count)
-        case .suspended(let work): return .suspended(site, path, work)
+        case .suspended(let work): return .suspended(site, work)
         }
       }
     }

@@ -103,7 +103,7 @@ public final class Server: Sendable {
     let hosts = try LoopHosts(threads: threads, state: state, snapshot: snapshot)
     let lines = try hosts.listen(snapshot.configuration.server)
     plugins.start(on: threads.loops[0], store: store, workers: state.workers, logger: logger)
-    hosts.onSignals(
+    try hosts.onSignals(
       reload: { [self] in reload(hosts) },
       terminate: { [self] in drain(hosts) },
       everyMinute: { [self] in maintain() })

@@ -247,7 +247,7 @@ final class Transfer {
         return .stopped(cold(window.file, window.lower, count))
       }
     }
-    switch socket.writev(vectors.buffer) {
+    switch socket.writev(vectors.buffer, more: position < slices.count) {
     case .failed: return .stopped(.failed)
     case .wouldBlock:
       vectors.take(0)

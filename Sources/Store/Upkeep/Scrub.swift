@@ -232,8 +232,11 @@ public struct Scrub: Sendable {
     result.quarantined.sort()
     let now = store.options.nowMilliseconds()
     let missing = result.missingRecords
+    // Servers keep blobs open until the catalog's transaction moves. LMDB commits nothing for a transaction that
+    // writes nothing, so the time of the repair is written, and they look again.
     result.remadeRecords = try store.index.write { (transaction) throws(StoreError) in
       for id in missing { try store.requireBlob(id, transaction, nowMilliseconds: now) }
+      try store.tables.noteRepair(transaction, atMilliseconds: now)
       return missing.count
     }
   }
