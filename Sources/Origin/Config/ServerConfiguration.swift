@@ -33,6 +33,8 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var sendTimeoutMilliseconds: Int
     /// Open connections in the whole process.
     public var connections: Int
+    /// Memory for segments that are asked for again, in one piece; 0 is none.
+    public var hotSegmentsBytes: Int
   }
 
   public struct Log: Sendable, Equatable {
@@ -82,7 +84,8 @@ public struct ServerConfiguration: Sendable, Equatable {
       headerTimeoutMilliseconds: limits.durationMilliseconds("header_timeout"),
       idleTimeoutMilliseconds: limits.durationMilliseconds("idle_timeout"),
       sendTimeoutMilliseconds: limits.durationMilliseconds("send_timeout"),
-      connections: limits.integer("connections"))
+      connections: limits.integer("connections"),
+      hotSegmentsBytes: limits.sizeBytes("hot_segments"))
 
     let log = table.table("log")
     let accessPath = log.string("access_path")
@@ -179,6 +182,10 @@ extension ServerConfiguration {
       .integer(
         "connections", default: 65_536, in: 16...4_194_304,
         "Most open connections in the process; beyond, new ones are closed at once.", example: 10_000),
+      .size(
+        "hot_segments", default: "256MiB", from: "0B", to: "1TiB",
+        "Memory for segments that are asked for again and again, kept in one piece so that they leave like a file.",
+        example: "1GiB"),
     ],
     validate: { table in
       guard table.sizeBytes("request_line") > table.sizeBytes("header_block") else { return [] }

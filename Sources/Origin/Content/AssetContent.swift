@@ -20,8 +20,28 @@ struct AssetContent: ContentHandler {
       return .declined
     case .multivariantPlaylist, .mpd, .mediaPlaylist, .initSegment, .segment:
       if let reason = edition.reason { throw .unpackageable(reason) }
+      if let cold = try coldPart(of: edition, target.resource, context) { return cold }
       return .representation(try made(from: edition, target, context))
     }
+  }
+
+  /// What of the packaging indexes must be read in first.
+  private func coldPart(
+    of edition: Edition, _ resource: AssetResource, _ context: ContentContext
+  ) throws(Problem) -> ContentOutcome? {
+    for rendition in edition.renditions {
+      var wanted: Int?
+      switch resource {
+      case .initSegment(rendition.name): break
+      case .segment(rendition.name, let number): wanted = number
+      case .initSegment, .segment: continue
+      default: break
+      }
+      let cold = try context.coldIndexPart(
+        of: rendition.blob, track: Int(rendition.trackIndex), segment: wanted)
+      if let cold { return cold }
+    }
+    return nil
   }
 
   private func wholeFile(

@@ -14,6 +14,8 @@ public final class ContentContext {
   /// The site being answered; set for each request.
   public internal(set) var site: Site
   public internal(set) var nowSeconds: Int64 = 0
+  /// Whether a handler may answer `.cold`; if not it waits for the disk.
+  public internal(set) var mayWait = true
   /// Sites that share a blob may cut it to different lengths.
   private struct IndexKey: Hashable {
     let blob: BlobID
@@ -63,10 +65,35 @@ public final class ContentContext {
     return loaded
   }
 
+  /// What of a packaging index must be read in before `segment` of `track` can be made, or before the index is decoded.
+  func coldIndexPart(of id: BlobID, track: Int, segment: Int?) throws(Problem) -> ContentOutcome? {
+    guard mayWait else { return nil }
+    let key = IndexKey(
+      blob: id, targetMilliseconds: UInt32(site.configuration.packaging.segmentMilliseconds))
+    let sidecar: BlobFile
+    var offset: UInt64 = 0
+    var count: Int
+    if let loaded = indexes[key] {
+      guard let segment, let range = loaded.index.sampleRange(track: track, segment: segment) else {
+        return nil
+      }
+      (sidecar, offset, count) = (loaded.sidecar, range.offset, range.count)
+    } else {
+      sidecar = try openSidecar(id)
+      count = Int(min(sidecar.sizeBytes, UInt64(Self.indexHeadBytes)))
+    }
+    return sidecar.isResident(offset: offset, count: count) ? nil : .cold(sidecar, offset, count)
+  }
+
+  /// Enough for the resident part of an index of several hours.
+  private static let indexHeadBytes = 256 << 10
+
   private func openSidecar(_ id: BlobID) throws(Problem) -> BlobFile {
     let sidecar: BlobFile?
     do throws(StoreError) { sidecar = try store.blobs.openSidecar(id) } catch { throw Problem(error) }
-    guard let sidecar else { throw .damaged }
+    guard let sidecar else {
+      throw .damaged("blob \(id.hex) has no packaging index; import the file again to remake it")
+    }
     return sidecar
   }
 }
@@ -89,7 +116,7 @@ final class LoadedIndex {
       }
       self.index = index
     } catch {
-      throw .damaged
+      throw .damaged("packaging index: \(error); import the file again to remake it")
     }
   }
 
@@ -103,7 +130,7 @@ final class LoadedIndex {
       let bytes = try sidecar.read(offset: range.offset, count: range.count)
       return try index.samples(track: track, segment: segment, in: bytes.span)
     } catch {
-      throw .damaged
+      throw .damaged("packaging index: \(error); import the file again to remake it")
     }
   }
 }

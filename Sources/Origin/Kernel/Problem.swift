@@ -14,6 +14,8 @@ public struct Problem: Error, Sendable, Equatable {
   public var fields: [Field]
   /// The connection can't be used after this answer.
   public var closesConnection: Bool
+  /// What happened, for the server's log; never part of the answer.
+  public var cause: String?
 
   public struct Field: Sendable, Equatable {
     public var name: String
@@ -26,7 +28,7 @@ public struct Problem: Error, Sendable, Equatable {
 
   public init(
     status: UInt16, code: String, title: String, detail: String, fields: [Field] = [],
-    closesConnection: Bool = false
+    closesConnection: Bool = false, cause: String? = nil
   ) {
     self.status = status
     self.code = code
@@ -34,6 +36,7 @@ public struct Problem: Error, Sendable, Equatable {
     self.detail = detail
     self.fields = fields
     self.closesConnection = closesConnection
+    self.cause = cause
   }
 
   public var body: [UInt8] {
@@ -71,6 +74,13 @@ extension Problem {
   public static let damaged = Problem(
     status: 500, code: "blob-damaged", title: "Stored data damaged",
     detail: "The stored bytes are missing or damaged; the operator finds them with headwater scrub.")
+
+  /// Stored data that can't be used, with what the log should say about it.
+  static func damaged(_ cause: String) -> Problem {
+    var problem = Problem.damaged
+    problem.cause = cause
+    return problem
+  }
 
   public static let internalError = Problem(
     status: 500, code: "internal", title: "Internal error",
@@ -110,5 +120,6 @@ extension Problem {
     case .damaged, .blobMissing: self = .damaged
     default: self = .internalError
     }
+    cause = "\(error)"
   }
 }

@@ -27,6 +27,10 @@ final class Connection: SocketDelegate {
     case closed
   }
 
+  /// After so many waits a request is answered even if a loop has to wait for the disk: memory is so short that what
+  /// was read in is gone before it is used.
+  private static let mostWaits: UInt8 = 8
+
   let socket: Socket
   let owner: OriginLoop
   let router: any Router
@@ -39,6 +43,12 @@ final class Connection: SocketDelegate {
   /// Bytes of a request body still to be thrown away before the next head.
   private var discard = Discard.nothing
   private var exchange: ExchangeRecord?
+  /// Bytes of the answer being sent, its head included.
+  private var answerBytes: UInt64 = 0
+  /// When the request being answered was dispatched first; 0 where nothing is logged.
+  private var startedNanoseconds: UInt64 = 0
+  /// How often the request has waited for the disk before there was an answer.
+  private var waits: UInt8 = 0
   let deadline = ConnectionDeadlines.Node()
 
   private enum Discard {
@@ -157,7 +167,10 @@ final class Connection: SocketDelegate {
   private func dispatch(_ bytes: UnsafeRawBufferPointer, _ rest: UnsafeRawBufferPointer) {
     prepareBody()
     owner.nameRequest(fromHead: true)
-    switch router.answer(owner.head) {
+    if startedNanoseconds == 0, owner.snapshot.logsExchanges {
+      startedNanoseconds = ExchangeRecord.monotonicNanoseconds()
+    }
+    switch router.answer(owner.head, mayWait: waits < Self.mostWaits) {
     case .representation(let representation, let site):
       respond(representation, site: site)
     case .problem(let problem, let site):
@@ -165,6 +178,8 @@ final class Connection: SocketDelegate {
     case .preflight(let site):
       respondPreflight(site)
     case .cold(let file, let offset, let count):
+      waits += 1
+      owner.counters.coldReads.add(1)
       wait(keeping: bytes)
       populate(file, offset, count) { $0.retry() }
     case .suspended(let site, let work):
@@ -279,6 +294,7 @@ final class Connection: SocketDelegate {
 
   private func respond(problem: Problem, site: Site?, isHead: Bool, _ about: Representation? = nil) {
     if problem.closesConnection { keepsAlive = false }
+    if problem.status >= 500 { owner.log(problem, site) }
     begin(site, status: problem.status, kind: .error)
     let body = isHead ? [] : problem.body
     let writer = ResponseWriter(owner, keepsAlive: keepsAlive, exchange: exchange)
@@ -292,12 +308,15 @@ final class Connection: SocketDelegate {
   }
 
   private func begin(_ site: Site?, status: UInt16, kind: AnswerKind) {
+    waits = 0
     owner.refreshDate()
     owner.counters.count(status: status)
     state = .responding
     let logs = site?.pipeline.logs ?? []
     if owner.snapshot.accessLog != nil || !logs.isEmpty {
-      exchange = ExchangeRecord(owner, socket, site, status: status, kind: kind)
+      exchange = ExchangeRecord(
+        owner, socket, site, status: status, kind: kind, startedNanoseconds: startedNanoseconds)
+      startedNanoseconds = 0
     } else {
       exchange = nil
     }
@@ -305,8 +324,8 @@ final class Connection: SocketDelegate {
 
   private func send(_ headBytes: Int, _ body: ResponseBody = ResponseBody(bytes: [])) {
     let head = UnsafeRawBufferPointer(rebasing: owner.output[..<headBytes])
-    exchange?.bytes = UInt64(headBytes) + body.lengthBytes
-    owner.counters.sentBytes.add(UInt64(headBytes) + body.lengthBytes)
+    answerBytes = UInt64(headBytes) + body.lengthBytes
+    owner.counters.sentBytes.add(answerBytes)
     // Head and small body in one write, out of the loop's own buffer.
     if body.lengthBytes <= UInt64(ResponseBody.smallBytes),
       let count = body.copySmall(into: owner.output, after: headBytes)
@@ -375,7 +394,7 @@ final class Connection: SocketDelegate {
   /// The last byte of an answer was taken by the kernel.
   private func finish() {
     if let exchange {
-      exchange.finish(owner)
+      exchange.finish(owner, sentBytes: answerBytes, isComplete: true)
       self.exchange = nil
     }
     guard keepsAlive, state == .responding else { return finishAndClose() }
@@ -410,6 +429,10 @@ final class Connection: SocketDelegate {
   func abort() {
     guard state != .closed else { return }
     state = .closed
+    if let exchange {
+      exchange.finish(owner, sentBytes: transfer?.sentBytes ?? 0, isComplete: false)
+      self.exchange = nil
+    }
     transfer = nil
     owner.deadlines.cancel(deadline)
     socket.close()

@@ -3,6 +3,7 @@
 
 import Glibc
 import HTTP
+import Logging
 import Loop
 import Store
 
@@ -13,10 +14,14 @@ final class Snapshot: Sendable {
   let sites: SiteTable
   let accessLog: AccessLog?
 
+  /// Whether anything wants a record of each exchange.
+  let logsExchanges: Bool
+
   init(configuration: Configuration, sites: SiteTable, accessLog: AccessLog?) {
     self.configuration = configuration
     self.sites = sites
     self.accessLog = accessLog
+    logsExchanges = accessLog != nil || sites.sites.contains { !$0.pipeline.logs.isEmpty }
   }
 }
 
@@ -32,7 +37,8 @@ enum Answer {
 
 /// Makes answers to parsed request heads: a loop does for the sites, the admin router for its own pages.
 protocol Router: AnyObject {
-  func answer(_ request: borrowing RequestHead) -> Answer
+  /// - Parameter mayWait: whether `.cold` is an answer; if not, the disk is waited for.
+  func answer(_ request: borrowing RequestHead, mayWait: Bool) -> Answer
 }
 
 /// Not `Sendable`: it is made, used and let go on its loop's thread alone.
@@ -69,6 +75,7 @@ final class OriginLoop: Router {
     output = .allocate(byteCount: Self.outputBytes, alignment: 16)
     deadlines = ConnectionDeadlines(loop: loop, limits: snapshot.configuration.server.limits)
     requestIDs = RequestIDs()
+    hot.assemblyBudgetBytes = server.share(snapshot.configuration.server.limits.hotSegmentsBytes)
     guard let first = snapshot.sites.sites.first else {
       throw StoreError(.invalid, operation: "serve", message: "no site is configured")
     }
@@ -120,6 +127,7 @@ final class OriginLoop: Router {
     self.snapshot = snapshot
     head = RequestHead(limits: snapshot.configuration.server.limits.http)
     hot.removeAll()
+    hot.assemblyBudgetBytes = server.share(snapshot.configuration.server.limits.hotSegmentsBytes)
     deadlines.apply(snapshot.configuration.server.limits)
   }
 
@@ -152,8 +160,18 @@ final class OriginLoop: Router {
     dateLine = Array("Date: ".utf8) + HTTPDate.bytes(now) + [0x0D, 0x0A]
   }
 
+  /// Tells the operator why an answer failed; the client has the same request id.
+  func log(_ problem: Problem, _ site: Site?) {
+    server.logger.error(
+      "\(problem.code): \(problem.cause ?? problem.detail)",
+      metadata: [
+        "request_id": "\(String(decoding: requestID, as: UTF8.self))", "site": "\(site?.name ?? "-")",
+        "status": "\(problem.status)",
+      ])
+  }
+
   /// Answers a request from the hot table, or makes the answer.
-  func answer(_ request: borrowing RequestHead) -> Answer {
+  func answer(_ request: borrowing RequestHead, mayWait: Bool) -> Answer {
     guard let site = snapshot.sites.site(for: request.host) else { return .problem(.unknownSite, nil) }
     switch request.method {
     case .get, .head: break
@@ -173,11 +191,13 @@ final class OriginLoop: Router {
     let now = loop.wallSeconds
     if let known = hot.representation(site: site.number, path: request.path, nowSeconds: now) {
       counters.hotHits.add(1)
+      if let wish = hot.takeWish() { assemble(wish) }
       return .representation(known, site)
     }
     counters.hotMisses.add(1)
     context.site = site
     context.nowSeconds = now
+    context.mayWait = mayWait
     do throws(Problem) { return try make([UInt8](copying: request.path), site) } catch {
       return .problem(error, site)
     }
@@ -200,7 +220,17 @@ final class OriginLoop: Router {
     return .problem(.notFound, site)
   }
 
-  func remember(_ representation: Representation, _ site: Site, _ path: [UInt8]) {
+  /// Has a worker put a segment's parts together; without room for that the parts do.
+  private func assemble(_ wish: HotTable.Wish) {
+    let representation = wish.representation
+    _ = server.workers.submit({ Assembly.assemble(representation) }, on: loop) { assembled in
+      guard let assembled else { return }
+      self.counters.assembledSegments.add(1)
+      self.hot.fulfil(wish, with: assembled)
+    }
+  }
+
+  private func remember(_ representation: Representation, _ site: Site, _ path: [UInt8]) {
     hot.insert(representation, site: site.number, path: path)
   }
 }

@@ -37,6 +37,9 @@ final class ServerState: Sendable {
     waiting = Mutex((counters.count, drained))
   }
 
+  /// One loop's part of something the configuration gives to the whole process.
+  func share(_ whole: Int) -> Int { whole / max(1, counters.count) }
+
   func loopDrained(_ loop: EventLoop) {
     let drained = waiting.withLock { waiting in
       waiting.loops -= 1

@@ -51,6 +51,8 @@ final class Transfer {
   private var within: UInt64 = 0
   private let gathers: Bool
   private let corks: Bool
+  /// Bytes that the kernel has taken, the head's included.
+  private(set) var sentBytes: UInt64 = 0
   private var isCorked = false
   /// A part of a blob that is in the page cache, as far as this turn knows.
   private var resident: Window?
@@ -68,6 +70,7 @@ final class Transfer {
   /// What a full socket left over of an answer that was one piece.
   init(rest: UnsafeRawBufferPointer, from sent: Int) {
     head = Array(UnsafeRawBufferPointer(rebasing: rest[sent...]))
+    sentBytes = UInt64(sent)
     slices = []
     gathers = false
     corks = false
@@ -101,6 +104,7 @@ final class Transfer {
       case .stopped(let outcome): next = outcome
       }
     }
+    sentBytes += UInt64(headTaken)
     if headTaken < head.count {
       self.head = Array(UnsafeRawBufferPointer(rebasing: head[headTaken...]))
       if next == nil { next = .blocked }
@@ -126,6 +130,7 @@ final class Transfer {
         }
         guard case .sent(let count) = result else { return stopped(result) }
         headSent += count
+        sentBytes += UInt64(count)
         if headSent < head.count { return .blocked }
         head = []
         headSent = 0
@@ -265,6 +270,7 @@ final class Transfer {
   }
 
   private func consume(_ count: UInt64) {
+    sentBytes += count
     var count = count
     while count > 0, index < slices.count {
       let left = slices[index].count - within
