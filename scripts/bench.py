@@ -554,7 +554,11 @@ def main():
         extra = []
         if options.only in "idle":
             print("bench: idle connections", file=sys.stderr)
-            idle = min(1000 if options.quick else 10000, files - 1000)
+            idle = min(4000 if options.quick else 10000, files - 1000)
+            # Started anew, so that no memory freed by the rows above stands in for new memory.
+            for server in servers:
+                server.stop()
+                server.start()
             ours, theirs = (idle_bytes(server, idle) for server in servers)
             extra.append([f"memory of an idle connection, {idle:,} open", f"{ours:,.0f} B", f"{theirs:,.0f} B"])
         if options.only in "cold":
@@ -582,7 +586,7 @@ def main():
 
         commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
         report = (
-            f"{datetime.date.today()}, commit {commit.stdout.strip()}, {headwater.version()} beside {nginx.version()}; "
+            f"{datetime.date.today()}, commit {commit.stdout.strip()}, Headwater {headwater.version()} beside {nginx.version()}; "
             f"{processor()}, {os.cpu_count()} cores, Linux {platform.release()}; median of {rounds} rounds of {seconds} s."
             f" Ratios are ours to nginx: more is better for req/s, less for CPU.\n\n{report}"
         )
@@ -590,7 +594,8 @@ def main():
         print(f"bench: {time.monotonic() - started:.0f} s", file=sys.stderr)
         if options.write:
             write_document(report)
-        failures += over_limits(measured)
+        if not options.quick:  # Short rounds say too little to fail on.
+            failures += over_limits(measured)
         if failures:
             fail("\n" + "\n".join(failures))
     finally:

@@ -60,3 +60,11 @@ static inline uint32_t clinux_filesystem_type(const char *path) {
   struct statfs status;
   return statfs(path, &status) == 0 ? (uint32_t)status.f_type : 0;
 }
+
+// memfd_create(2): a file in memory. 0x0003 is MFD_CLOEXEC | MFD_ALLOW_SEALING.
+static inline int clinux_memory_file(const char *name) {
+  return (int)syscall(SYS_memfd_create, name, 0x0003U);
+}
+
+// fcntl(2) F_ADD_SEALS with F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE: nobody changes the file any more.
+static inline int clinux_seal(int fd) { return fcntl(fd, 1033, 0x000F); }

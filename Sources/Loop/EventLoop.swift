@@ -41,7 +41,6 @@ public final class EventLoop: SerialExecutor, TaskExecutor, Sendable {
   nonisolated(unsafe) let raw: UnsafeMutablePointer<uv_loop_t>
   nonisolated(unsafe) private let wakeUpHandle: UnsafeMutablePointer<uv_async_t>
   nonisolated(unsafe) private let readBuffer: UnsafeMutableRawPointer
-  nonisolated(unsafe) let writeRequests = WriteRequestPool()
   nonisolated(unsafe) private var local: [Work] = []
   /// The two arrays that local and inbox swap with, so that no drain allocates.
   nonisolated(unsafe) private var localBatch: [Work] = []

@@ -46,14 +46,22 @@ extension Socket {
     return result { clinux_sendfile(descriptor, file, &position, count) }
   }
 
+  /// Holds back incomplete packets (TCP_CORK), for output made by several calls; false lets the rest go at once.
+  ///
+  /// The kernel lets held bytes go by itself after 200 ms.
+  public func cork(_ isOn: Bool) {
+    guard isOpen else { return }
+    var option: Int32 = isOn ? 1 : 0
+    setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_CORK, &option, socklen_t(MemoryLayout<Int32>.size))
+  }
+
   private static let flags = Int32(MSG_NOSIGNAL)
   private static let flagsMore = Int32(MSG_NOSIGNAL | MSG_MORE)
   private static let vectorLimit = 1024
 
   /// Why direct output cannot be tried at all.
   private func refusal() -> SendResult? {
-    if queuedWriteCount > 0 { return .wouldBlock }
-    return isOpen ? nil : .failed(EBADF)
+    isOpen ? nil : .failed(EBADF)
   }
 
   @inline(__always)
@@ -73,78 +81,21 @@ extension Socket {
 // MARK: - Output that waits
 
 extension Socket {
-  /// Bytes that one queued write can carry.
-  public static let queuedWriteCapacityBytes = WriteRequest.capacityBytes
-
-  /// True while queued writes wait; direct output answers ``SendResult/wouldBlock`` until they are done.
-  public var hasQueuedWrites: Bool { queuedWriteCount > 0 }
-
-  /// Copies the first bytes and sends them as soon as the kernel takes them; the way to wait for a full socket.
+  /// Runs `body` once, on the loop and never inside this call, when a full socket takes output again; the next output also
+  /// tells if the connection has failed meanwhile. A later call replaces an earlier one. Nothing runs once closed.
   ///
-  /// - Parameters:
-  ///   - bytes: borrowed for the call; at most ``queuedWriteCapacityBytes`` are taken.
-  ///   - completion: called once on the loop, never inside this call, with 0 when all taken bytes have been handed to the
-  ///     kernel, else with the errno value: ECANCELED when the socket was closed first.
-  /// - Returns: how many bytes were taken.
-  public func writeWhenPossible(
-    _ bytes: UnsafeRawBufferPointer, completion: @escaping (Int32) -> Void
-  ) -> Int {
-    writeWhenPossible(completion: completion) { buffer in
-      let count = min(buffer.count, bytes.count)
-      buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
-      return count
-    }
-  }
-
-  /// Like ``writeWhenPossible(_:completion:)``, with bytes that `fill` puts straight into the request's buffer, for example
-  /// by `pread`.
-  ///
-  /// - Parameter fill: called once, inside this call, with a buffer of ``queuedWriteCapacityBytes``; returns how many bytes
-  ///   from its start to send. 0 or less queues nothing, and `completion` is not called.
-  /// - Returns: what `fill` returned.
-  public func writeWhenPossible(
-    completion: @escaping (Int32) -> Void, fill: (UnsafeMutableRawBufferPointer) -> Int
-  ) -> Int {
+  /// Waiting holds a second descriptor until ``stopWaiting()`` or ``close()``. With none left it is tried every 20 ms instead.
+  public func whenWritable(_ body: @escaping () -> Void) {
     loop.preconditionOnLoop()
-    let request = loop.writeRequests.take()
-    let count = fill(request.bytes)
-    guard count > 0 else {
-      loop.writeRequests.giveBack(request)
-      return count
-    }
-    precondition(count <= request.bytes.count, "more bytes than the buffer holds")
-    guard isOpen else {
-      loop.writeRequests.giveBack(request)
-      loop.later { completion(EBADF) }
-      return count
-    }
-    request.socket = self
-    request.completion = completion
-    // Balanced in the write callback.
-    request.raw.pointee.data = Unmanaged.passRetained(request).toOpaque()
-    var buffer = uv_buf_init(request.bytes.baseAddress?.assumingMemoryBound(to: CChar.self), UInt32(count))
-    writeBegins()
-    let status = uv_write(request.raw, raw.asStream, &buffer, 1) { request, status in
-      guard let data = request?.pointee.data else { return }
-      Socket.didWrite(Unmanaged<WriteRequest>.fromOpaque(data).takeRetainedValue(), status)
-    }
-    if status != 0 {
-      // libuv has not taken the request and will not call back.
-      loop.later {
-        Socket.didWrite(Unmanaged<WriteRequest>.passUnretained(request).takeRetainedValue(), status)
-      }
-    }
-    return count
+    guard isOpen else { return }
+    if watch == nil { watch = WritableWatch(loop: loop, descriptor: descriptor) }
+    if let watch { return watch.wait(body) }
+    loop.schedule(afterMilliseconds: 20) { [self] in if isOpen { body() } }
   }
 
-  private static func didWrite(_ request: WriteRequest, _ status: Int32) {
-    guard let socket = request.socket, let completion = request.completion else { return }
-    request.socket = nil
-    request.completion = nil
-    let loop = socket.loop
-    loop.writeRequests.giveBack(request)
-    socket.writeEnds()
-    completion(-status)
-    loop.afterCallback()
+  /// Ends waiting for the socket and gives the second descriptor back. Harmless when not waiting.
+  public func stopWaiting() {
+    watch?.close()
+    watch = nil
   }
 }

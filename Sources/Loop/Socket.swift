@@ -20,7 +20,7 @@ public enum SendResult: Hashable, Sendable {
   /// The kernel took this many bytes, perhaps fewer than offered. 0 from ``Socket/sendFile(descriptor:offset:count:)`` means
   /// that the file ends before `offset`.
   case sent(Int)
-  /// The kernel takes nothing now; go on with ``Socket/writeWhenPossible(_:completion:)``.
+  /// The kernel takes nothing now; go on with ``Socket/whenWritable(_:)``.
   case wouldBlock
   /// The connection (or the file) is broken: the errno value. EBADF after ``Socket/close()``.
   case failed(Int32)
@@ -51,8 +51,8 @@ public protocol SocketDelegate: AnyObject {
   func socketDidReachEnd(_ socket: Socket)
   /// Reading failed, for example with ECONNRESET. Nothing more will be read; close the socket.
   func socket(_ socket: Socket, didFail errno: Int32)
-  /// The socket is closed and lets go of its delegate; comes once, after ``Socket/close()`` and after the completion of every
-  /// queued write, never inside a call of the socket.
+  /// The socket is closed and lets go of its delegate; comes once, after ``Socket/close()``, never inside a call of the
+  /// socket.
   func socketDidClose(_ socket: Socket)
 }
 
@@ -64,12 +64,12 @@ public final class Socket {
   private(set) var delegate: (any SocketDelegate)?
   /// The file descriptor for calls that this class does not offer; -1 once closed.
   public private(set) var descriptor: Int32 = -1
-  private(set) var queuedWriteCount: UInt32 = 0
+  /// Made when output blocks, for as long as an answer needs it.
+  var watch: WritableWatch?
   /// True while incoming bytes are read as they come.
   public private(set) var isReading = false
   /// The peer has sent its end or an error; there is nothing more to read.
   private var isInputEnded = false
-  private var isShutdownWanted = false
   private var lingering: Lingering?
 
   /// The rest of a connection whose answer has been sent: how much more input is thrown away, and until when.
@@ -198,30 +198,24 @@ extension Socket {
 // MARK: - Ending
 
 extension Socket {
-  /// Tells the peer that nothing more will be sent (FIN), after what is queued; reading goes on.
+  /// Tells the peer that nothing more will be sent (FIN); reading goes on.
   public func shutdownWrite() {
     loop.preconditionOnLoop()
     guard isOpen else { return }
-    isShutdownWanted = true
-    shutdownIfDrained()
-  }
-
-  private func shutdownIfDrained() {
-    guard isShutdownWanted, queuedWriteCount == 0, isOpen else { return }
-    isShutdownWanted = false
     // Fails only when the peer has reset the connection, which reading will report.
     _ = Glibc.shutdown(descriptor, Int32(SHUT_WR))
   }
 
   /// Closes at once what the peer sees as an orderly end (FIN, or RST when unread input is left). Harmless when repeated.
   ///
-  /// Queued writes complete with ECANCELED, then comes ``SocketDelegate/socketDidClose(_:)``.
+  /// ``SocketDelegate/socketDidClose(_:)`` follows in a later turn.
   public func close() {
     guard isOpen else { return }
     loop.preconditionOnLoop()
     descriptor = -1
     lingering?.timer.cancel()
     lingering = nil
+    stopWaiting()
     closeHandle()
   }
 
@@ -237,7 +231,7 @@ extension Socket {
 
   /// Ends the connection so that the peer gets all that was sent, even when it still sends itself.
   ///
-  /// Sends FIN after what is queued, then reads and throws away until the peer's end, `discardingBytes` or
+  /// Sends FIN, then reads and throws away until the peer's end, `discardingBytes` or
   /// `withinMilliseconds`, and closes. Without this, unread input makes the kernel send RST, which can destroy the answer in
   /// the peer's buffer (RFC 9112 §9.6). The delegate hears only ``SocketDelegate/socketDidClose(_:)`` from now on.
   public func closeLingering(discardingBytes: Int = 1 << 20, withinMilliseconds: UInt64 = 2000) {
@@ -261,16 +255,5 @@ extension Socket {
       delegate?.socketDidClose(socket)
       loop.afterCallback()
     }
-  }
-}
-
-// MARK: - Queued output, see Socket+Output.swift
-
-extension Socket {
-  func writeBegins() { queuedWriteCount += 1 }
-
-  func writeEnds() {
-    queuedWriteCount -= 1
-    shutdownIfDrained()
   }
 }

@@ -13,7 +13,7 @@ public enum LayoutCheck {
   /// Makes the folders and tries what the store will do in them.
   ///
   /// Throws `.unsuitable` for folders on several filesystems, on a network filesystem, or without hard links; `.io`
-  /// for what cannot be written; `.full` where there is no room for even an empty file.
+  /// for what cannot be written; `.full` where there is no room for the folders themselves.
   public static func prepare(_ path: String) throws(StoreError) {
     do throws(StoreError) {
       try Disk.makeDirectory(path)
@@ -53,11 +53,13 @@ public enum LayoutCheck {
   }
 
   private static func tryLinking(_ path: String) throws(StoreError) {
-    let file = try IncomingFile(folder: "\(path)/incoming")
     let linked = "\(path)/blobs/.check-\(getpid())-\(UInt32.random(in: .min ... .max))"
     do throws(StoreError) {
+      let file = try IncomingFile(folder: "\(path)/incoming")
       guard try Disk.link(file.path, to: linked) else { return }
     } catch {
+      // A full disk must not keep a store from opening: removing things is what it is opened for then.
+      if error.code == .full { return }
       if [EPERM, EXDEV, EOPNOTSUPP, EMLINK].contains(error.underlying) {
         throw StoreError(
           .unsuitable, operation: "check storage", underlying: error.underlying,

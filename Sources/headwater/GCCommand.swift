@@ -27,7 +27,9 @@ struct GCCommand: ParsableCommand {
     let configuration = try options.load()
     let store = try options.openStore(configuration)
     try Failure.report {
-      let grace = configuration.server.store.gcGraceMilliseconds / 1000
+      // A replaced generation is still being served, so its blobs outlive the shorter of the two times.
+      let settings = configuration.server.store
+      let grace = max(settings.gcGraceMilliseconds, settings.generationGraceMilliseconds) / 1000
       let report = try GarbageCollector(store: store).run(.init(graceSeconds: grace, isDryRun: dryRun))
       let row = Row(
         dryRun: dryRun, removedGenerations: report.removedGenerations,

@@ -131,8 +131,8 @@ private let limits: [Attack] = [
   Attack("request line without an end", "GET /f/" + String(repeating: "a", count: 70_000), .refused([414])),
   Attack("100 fields", get + fields(99) + "\r\n", .answered([200])),
   Attack("101 fields", get + fields(100) + "\r\n", .refused([431])),
-  Attack("head at the limit", head(32_768), .answered([200])),
-  Attack("head past the limit", head(32_769), .refused([431])),
+  Attack("fields at the limit", head(32_768), .answered([200])),
+  Attack("fields past the limit", head(32_769), .refused([431])),
   Attack("field without an end", get + "X: " + String(repeating: "a", count: 70_000), .refused([431])),
   Attack(
     "17 ranges",
@@ -149,8 +149,9 @@ private func line(_ count: Int) -> String {
   String(repeating: "a", count: count - "GET /f/ HTTP/1.1".utf8.count)
 }
 private func fields(_ count: Int) -> String { (0..<count).map { "X-\($0): y\r\n" }.joined() }
-/// A request whose head has exactly `count` bytes, in fields that are each small enough.
+/// A request whose fields and the empty line behind them have exactly `count` bytes together.
 private func head(_ count: Int) -> String {
+  let count = count + "GET /f/notes.txt HTTP/1.1\r\n".utf8.count
   var text = get
   while count - text.utf8.count > 4200 { text += "X: \(String(repeating: "a", count: 3995))\r\n" }
   let rest = count - text.utf8.count - "X: \r\n\r\n".utf8.count
@@ -186,10 +187,11 @@ extension EndToEnd {
         connection.closeSending()
         let answer = try connection.receiveToEnd()
         let text = String(decoding: answer, as: UTF8.self)
-        #expect(text.components(separatedBy: "HTTP/1.1 ").count == 2, "exactly one answer: \(text)")
+        #expect(text.matches(of: /HTTP\/1\.1 [0-9]{3}\b/).count == 1, "exactly one answer: \(text)")
         let status = Int(text.dropFirst(9).prefix(3)) ?? 0
         #expect(statuses.contains(status), "\(text.prefix(300))")
-        #expect(text.lowercased().contains("connection: close"))
+        // 405 is said before the body is read, which only then turns out to be broken.
+        if status != 405 { #expect(text.lowercased().contains("connection: close")) }
       }
       try expectAlive(server)
     }

@@ -128,6 +128,6 @@ import Testing
     #expect([400, 408, 413, 414, 417, 431, 501, 505].contains(error.status))
     #expect(StatusLine.line(error.status) != nil)
     #expect("\(error.message)".hasSuffix("."))
-    #expect(code.rawValue.allSatisfy { $0.isLowercase || $0 == "_" })
+    #expect(code.rawValue.allSatisfy { $0.isLowercase || $0 == "-" })
   }
 }

@@ -111,15 +111,15 @@ import Testing
 
   @Test func document() {
     #expect(
-      document(404, "asset_unknown", "Not Found", Array("There is no such asset.".utf8))
-        == #"{"type":"about:blank","title":"Not Found","status":404,"detail":"There is no such asset.","code":"asset_unknown"}"#
+      document(404, "asset-unknown", "Not Found", Array("There is no such asset.".utf8))
+        == #"{"type":"about:blank","title":"Not Found","status":404,"detail":"There is no such asset.","code":"asset-unknown"}"#
         + "\n")
     #expect(
       document(403, "x", "Forbidden", [])
         == #"{"type":"about:blank","title":"Forbidden","status":403,"code":"x"}"# + "\n")
     #expect(
       text(ProblemDocument.bytes(RequestError(.requestLineTooLong)))
-        == #"{"type":"about:blank","title":"URI Too Long","status":414,"detail":"The request line is too long.","code":"request_line_too_long"}"#
+        == #"{"type":"about:blank","title":"URI Too Long","status":414,"detail":"The request line is too long.","code":"request-line-too-long"}"#
         + "\n")
   }
 

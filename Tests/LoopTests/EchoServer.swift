@@ -78,14 +78,8 @@ private final class EchoConnection: SocketDelegate {
       case .sent(let count):
         pending.removeFirst(count)
       case .wouldBlock:
-        if socket.hasQueuedWrites { return }
         socket.stopReading()
-        let count = pending.withUnsafeBytes { bytes in
-          socket.writeWhenPossible(bytes) { [self] error in
-            if error == 0 { flush(socket) } else { socket.close() }
-          }
-        }
-        pending.removeFirst(count)
+        socket.whenWritable { self.flush(socket) }
         blocked.put(())
         return
       case .failed:

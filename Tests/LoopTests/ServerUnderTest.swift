@@ -68,7 +68,7 @@ final class Recorder: SocketDelegate {
   }
 }
 
-/// Sends a range of a file: sendfile until the socket is full, then the next bytes by a queued write, and on.
+/// Sends a range of a file: sendfile until the socket is full, and on when it takes output again.
 final class FileSender: SocketDelegate {
   private let descriptor: Int32
   private var offset: Int
@@ -96,13 +96,7 @@ final class FileSender: SocketDelegate {
         offset += count
         if offset < end { partialSends.put(count) }
       case .wouldBlock:
-        let count = socket.writeWhenPossible { [self] error in
-          if error == 0 { go(socket) } else { socket.close() }
-        } fill: { buffer in
-          pread(descriptor, buffer.baseAddress, min(buffer.count, end - offset), off_t(offset))
-        }
-        #expect(count > 0)
-        offset += count
+        socket.whenWritable { self.go(socket) }
         return
       case .failed(let error):
         Issue.record("sendfile failed with \(error)")

@@ -116,36 +116,7 @@ struct SocketTests {
     }
   }
 
-  @Test func directOutputDoesNotOvertakeQueuedWrites() throws {
-    try withLoop { loop in
-      let results = Mailbox<[SendResult]>()
-      let server = try ServerUnderTest(loop) { socket in
-        var completed: [Int] = []
-        for number in 1...3 {
-          let count = [UInt8(number)].withUnsafeBytes { bytes in
-            socket.writeWhenPossible(bytes) { error in
-              #expect(error == 0)
-              completed.append(number)
-              if number == 3 {
-                #expect(completed == [1, 2, 3] && !socket.hasQueuedWrites)
-                results.put([[9].withUnsafeBytes { socket.send($0) }])
-                socket.close()
-              }
-            }
-          }
-          #expect(count == 1)
-        }
-        #expect(socket.hasQueuedWrites)
-        results.put([[8].withUnsafeBytes { socket.send($0) }])
-      }
-      let client = try BlockingClient(server.address)
-      #expect(client.readAll() == [1, 2, 3, 9, 0, 0, 0, 0, 0, 0, 0])
-      #expect(results.take(2) == [[.wouldBlock], [.sent(8)]])
-      try server.close()
-    }
-  }
-
-  @Test func queuedWritesTakeWhatFitsAndFailWhenTheSocketCloses() throws {
+  @Test func waitingEndsWhenTheReaderMakesRoom() throws {
     try withLoop { loop in
       let events = Mailbox<String>()
       let file = ScratchFile([UInt8](repeating: 7, count: 4 << 20))
@@ -153,29 +124,42 @@ struct SocketTests {
       let server = try ServerUnderTest(loop) { socket in
         socket.startReading(Recorder(events))
         while case .sent = socket.sendFile(descriptor: descriptor, offset: 0, count: 4 << 20) {}
-        let bytes = [UInt8](repeating: 1, count: 100_000)
-        let count = bytes.withUnsafeBytes { bytes in
-          socket.writeWhenPossible(bytes) { events.put("completed \($0 == ECANCELED)") }
+        socket.whenWritable { events.put("replaced") }
+        socket.whenWritable {
+          if case .sent(let count) = socket.sendFile(descriptor: descriptor, offset: 0, count: 1), count == 1
+          {
+            events.put("writable")
+          }
+          socket.stopWaiting()
+          socket.stopWaiting()
+          socket.close()
         }
-        events.put("took \(count)")
-        let none = socket.writeWhenPossible { _ in
-          events.put("never")
-        } fill: { _ in
-          -5
-        }
-        events.put("none \(none)")
+        events.put("waiting")
+      }
+      let client = try BlockingClient(server.address, receiveBufferBytes: 8192)
+      #expect(events.take() == "waiting")
+      #expect(client.readAll()?.allSatisfy { $0 == 7 } == true)
+      #expect(events.take(2) == ["writable", "didClose"])
+      try server.close()
+      withExtendedLifetime(file) {}
+    }
+  }
+
+  @Test func closingForgetsAWait() throws {
+    try withLoop { loop in
+      let events = Mailbox<String>()
+      let file = ScratchFile([UInt8](repeating: 7, count: 4 << 20))
+      let descriptor = file.descriptor
+      let server = try ServerUnderTest(loop) { socket in
+        socket.startReading(Recorder(events))
+        while case .sent = socket.sendFile(descriptor: descriptor, offset: 0, count: 4 << 20) {}
+        socket.whenWritable { events.put("never") }
         socket.close()
-        let late = [1].withUnsafeBytes { bytes in
-          socket.writeWhenPossible(bytes) { events.put("late \($0 == EBADF)") }
-        }
-        #expect(late == 8)
+        socket.whenWritable { events.put("never") }
         events.put("closed")
       }
       let client = try BlockingClient(server.address, receiveBufferBytes: 8192)
-      #expect(
-        events.take(6) == [
-          "took 16384", "none -5", "closed", "late true", "completed true", "didClose",
-        ])
+      #expect(events.take(2) == ["closed", "didClose"])
       _ = client
       try server.close()
       withExtendedLifetime(file) {}
@@ -275,15 +259,13 @@ struct SocketTests {
     }
   }
 
-  @Test func shutdownWaitsForQueuedWritesAndLeavesInputOpen() throws {
+  @Test func shutdownFollowsWhatWasSentAndLeavesInputOpen() throws {
     try withLoop { loop in
       let events = Mailbox<String>()
       let server = try ServerUnderTest(loop) { socket in
         socket.startReading(Recorder(events))
-        let count = [UInt8](repeating: 3, count: 1000).withUnsafeBytes {
-          socket.writeWhenPossible($0) { #expect($0 == 0) }
-        }
-        #expect(count == 1000)
+        let result = [UInt8](repeating: 3, count: 1000).withUnsafeBytes { socket.send($0) }
+        #expect(result == .sent(1000))
         socket.shutdownWrite()
       }
       let client = try BlockingClient(server.address)

@@ -95,3 +95,12 @@ func files(in path: String) -> [String] {
       && !isFolder.boolValue
   }.sorted()
 }
+
+/// Counts across tasks.
+final class Counter: Sendable {
+  private let value = Mutex(0)
+
+  var count: Int { value.withLock { $0 } }
+
+  func increment() { value.withLock { $0 += 1 } }
+}

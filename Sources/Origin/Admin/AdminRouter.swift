@@ -14,7 +14,7 @@ final class AdminRouter: Router {
     self.origin = origin
   }
 
-  func answer(_ request: borrowing RequestHead) -> Answer {
+  func answer(_ request: borrowing RequestHead, mayWait: Bool) -> Answer {
     guard request.method == .get || request.method == .head else { return .problem(.methodNotAllowed, nil) }
     switch String(decoding: [UInt8](copying: request.path), as: UTF8.self) {
     case "/healthz":

@@ -37,6 +37,9 @@ enum Metrics {
     )
     family("hot_table_hits_total", "counter", "Answers found ready-made.", sum { $0.hotHits.value })
     family("hot_table_misses_total", "counter", "Answers made anew.", sum { $0.hotMisses.value })
+    family(
+      "segments_assembled_total", "counter", "Segments put together in memory.",
+      sum { $0.assembledSegments.value })
     if let log = snapshot.accessLog {
       family(
         "access_log_lost_lines_total", "counter", "Log lines dropped because the log was too slow.",

@@ -33,8 +33,8 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var sendTimeoutMilliseconds: Int
     /// Open connections in the whole process.
     public var connections: Int
-    /// Requests of one connection that wait behind the one being answered.
-    public var pipelined: Int
+    /// Memory for segments that are asked for again, in one piece; 0 is none.
+    public var hotSegmentsBytes: Int
   }
 
   public struct Log: Sendable, Equatable {
@@ -84,7 +84,8 @@ public struct ServerConfiguration: Sendable, Equatable {
       headerTimeoutMilliseconds: limits.durationMilliseconds("header_timeout"),
       idleTimeoutMilliseconds: limits.durationMilliseconds("idle_timeout"),
       sendTimeoutMilliseconds: limits.durationMilliseconds("send_timeout"),
-      connections: limits.integer("connections"), pipelined: limits.integer("pipelined"))
+      connections: limits.integer("connections"),
+      hotSegmentsBytes: limits.sizeBytes("hot_segments"))
 
     let log = table.table("log")
     let accessPath = log.string("access_path")
@@ -181,9 +182,10 @@ extension ServerConfiguration {
       .integer(
         "connections", default: 65_536, in: 16...4_194_304,
         "Most open connections in the process; beyond, new ones are closed at once.", example: 10_000),
-      .integer(
-        "pipelined", default: 32, in: 1...1024,
-        "Most requests of one connection that wait behind the one being answered.", example: 8),
+      .size(
+        "hot_segments", default: "256MiB", from: "0B", to: "1TiB",
+        "Memory for segments that are asked for again and again, kept in one piece so that they leave like a file.",
+        example: "1GiB"),
     ],
     validate: { table in
       guard table.sizeBytes("request_line") > table.sizeBytes("header_block") else { return [] }

@@ -211,7 +211,7 @@ extension SiteConfiguration {
         "file_max_age", default: "1h", from: "0s", to: "365d", "Static files below `/f/`.", example: "10m"),
       .duration(
         "error_max_age", default: "5s", from: "0s", to: "1h",
-        "404 and 410. Refusals and server errors are never stored.", example: "1s"),
+        "404, 410 and 422. Refusals and server errors are never stored.", example: "1s"),
       .duration(
         "stale_while_revalidate", default: "60s", from: "0s", to: "365d",
         "How long a cache may answer with a stale manifest or file while it fetches a new one (RFC 5861). `0s`: not at all.",

@@ -20,8 +20,28 @@ struct AssetContent: ContentHandler {
       return .declined
     case .multivariantPlaylist, .mpd, .mediaPlaylist, .initSegment, .segment:
       if let reason = edition.reason { throw .unpackageable(reason) }
+      if let cold = try coldPart(of: edition, target.resource, context) { return cold }
       return .representation(try made(from: edition, target, context))
     }
+  }
+
+  /// What of the packaging indexes must be read in first.
+  private func coldPart(
+    of edition: Edition, _ resource: AssetResource, _ context: ContentContext
+  ) throws(Problem) -> ContentOutcome? {
+    for rendition in edition.renditions {
+      var wanted: Int?
+      switch resource {
+      case .initSegment(rendition.name): break
+      case .segment(rendition.name, let number): wanted = number
+      case .initSegment, .segment: continue
+      default: break
+      }
+      let cold = try context.coldIndexPart(
+        of: rendition.blob, track: Int(rendition.trackIndex), segment: wanted)
+      if let cold { return cold }
+    }
+    return nil
   }
 
   private func wholeFile(
@@ -168,7 +188,7 @@ struct Edition {
   /// Generation, then 64 bits of FNV-1a over the canonical parameters.
   func etag(of resource: AssetResource, in context: ContentContext) -> [UInt8] {
     let parameters =
-      "\(PackagerVersion.number) \(context.site.configuration.packaging.segmentMilliseconds) \(isPinned) \(resource)"
+      "\(PackagerVersion.number) \(context.site.configuration.packaging.segmentMilliseconds) \(isPinned) \(resource.canonicalName)"
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in parameters.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
     let digits = String(hash, radix: 16)

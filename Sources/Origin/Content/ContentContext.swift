@@ -14,8 +14,16 @@ public final class ContentContext {
   /// The site being answered; set for each request.
   public internal(set) var site: Site
   public internal(set) var nowSeconds: Int64 = 0
+  /// Whether a handler may answer `.cold`; if not it waits for the disk.
+  public internal(set) var mayWait = true
+  /// Sites that share a blob may cut it to different lengths.
+  private struct IndexKey: Hashable {
+    let blob: BlobID
+    let targetMilliseconds: UInt32
+  }
+
   private var openBlobs = RecentTable<BlobID, BlobFile>(limit: 1024)
-  private var indexes = RecentTable<BlobID, LoadedIndex>(limit: 256)
+  private var indexes = RecentTable<IndexKey, LoadedIndex>(limit: 256)
 
   init(store: Store, site: Site) throws(StoreError) {
     self.store = store
@@ -43,7 +51,6 @@ public final class ContentContext {
       openBlobs[id] = file
       return file
     } catch {
-      if error.code == .notFound { throw .damaged }
       throw Problem(error)
     }
   }
@@ -51,16 +58,42 @@ public final class ContentContext {
   /// The packaging index of a media blob, cut to the site's segment length.
   func index(of id: BlobID) throws(Problem) -> LoadedIndex {
     let target = UInt32(site.configuration.packaging.segmentMilliseconds)
-    if let loaded = indexes[id], loaded.index.targetMilliseconds == target { return loaded }
+    let key = IndexKey(blob: id, targetMilliseconds: target)
+    if let loaded = indexes[key] { return loaded }
     let loaded = try LoadedIndex(sidecar: openSidecar(id), targetMilliseconds: target)
-    indexes[id] = loaded
+    indexes[key] = loaded
     return loaded
   }
+
+  /// What of a packaging index must be read in before `segment` of `track` can be made, or before the index is decoded.
+  func coldIndexPart(of id: BlobID, track: Int, segment: Int?) throws(Problem) -> ContentOutcome? {
+    guard mayWait else { return nil }
+    let key = IndexKey(
+      blob: id, targetMilliseconds: UInt32(site.configuration.packaging.segmentMilliseconds))
+    let sidecar: BlobFile
+    var offset: UInt64 = 0
+    var count: Int
+    if let loaded = indexes[key] {
+      guard let segment, let range = loaded.index.sampleRange(track: track, segment: segment) else {
+        return nil
+      }
+      (sidecar, offset, count) = (loaded.sidecar, range.offset, range.count)
+    } else {
+      sidecar = try openSidecar(id)
+      count = Int(min(sidecar.sizeBytes, UInt64(Self.indexHeadBytes)))
+    }
+    return sidecar.isResident(offset: offset, count: count) ? nil : .cold(sidecar, offset, count)
+  }
+
+  /// Enough for the resident part of an index of several hours.
+  private static let indexHeadBytes = 256 << 10
 
   private func openSidecar(_ id: BlobID) throws(Problem) -> BlobFile {
     let sidecar: BlobFile?
     do throws(StoreError) { sidecar = try store.blobs.openSidecar(id) } catch { throw Problem(error) }
-    guard let sidecar else { throw .damaged }
+    guard let sidecar else {
+      throw .damaged("blob \(id.hex) has no packaging index; import the file again to remake it")
+    }
     return sidecar
   }
 }
@@ -83,7 +116,7 @@ final class LoadedIndex {
       }
       self.index = index
     } catch {
-      throw .damaged
+      throw .damaged("packaging index: \(error); import the file again to remake it")
     }
   }
 
@@ -97,7 +130,7 @@ final class LoadedIndex {
       let bytes = try sidecar.read(offset: range.offset, count: range.count)
       return try index.samples(track: track, segment: segment, in: bytes.span)
     } catch {
-      throw .damaged
+      throw .damaged("packaging index: \(error); import the file again to remake it")
     }
   }
 }

@@ -1,4 +1,4 @@
-// Paths of interface.md, "URLs: media".
+// Which path means what: the URLs of the README, section by section.
 
 import HTTP
 import Store

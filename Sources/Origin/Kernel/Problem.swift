@@ -14,6 +14,8 @@ public struct Problem: Error, Sendable, Equatable {
   public var fields: [Field]
   /// The connection can't be used after this answer.
   public var closesConnection: Bool
+  /// What happened, for the server's log; never part of the answer.
+  public var cause: String?
 
   public struct Field: Sendable, Equatable {
     public var name: String
@@ -26,7 +28,7 @@ public struct Problem: Error, Sendable, Equatable {
 
   public init(
     status: UInt16, code: String, title: String, detail: String, fields: [Field] = [],
-    closesConnection: Bool = false
+    closesConnection: Bool = false, cause: String? = nil
   ) {
     self.status = status
     self.code = code
@@ -34,6 +36,7 @@ public struct Problem: Error, Sendable, Equatable {
     self.detail = detail
     self.fields = fields
     self.closesConnection = closesConnection
+    self.cause = cause
   }
 
   public var body: [UInt8] {
@@ -72,6 +75,13 @@ extension Problem {
     status: 500, code: "blob-damaged", title: "Stored data damaged",
     detail: "The stored bytes are missing or damaged; the operator finds them with headwater scrub.")
 
+  /// Stored data that can't be used, with what the log should say about it.
+  static func damaged(_ cause: String) -> Problem {
+    var problem = Problem.damaged
+    problem.cause = cause
+    return problem
+  }
+
   public static let internalError = Problem(
     status: 500, code: "internal", title: "Internal error",
     detail: "The server could not make this answer; its log has the request id with the reason.")
@@ -107,8 +117,9 @@ extension Problem {
         status: 507, code: "storage-full", title: "Storage full",
         detail: "The storage of this server is full.")
     case .notFound: self = .notFound
-    case .damaged: self = .damaged
+    case .damaged, .blobMissing: self = .damaged
     default: self = .internalError
     }
+    cause = "\(error)"
   }
 }

@@ -37,6 +37,22 @@ public enum AssetResource: Sendable, Equatable {
   case other(name: String)
 }
 
+extension AssetResource {
+  /// The name below the asset, as entity tags are made from it: part of what is promised, so it never changes.
+  var canonicalName: String {
+    switch self {
+    case .multivariantPlaylist: "master.m3u8"
+    case .mpd: "manifest.mpd"
+    case .mediaPlaylist(let rendition): "\(rendition)/playlist.m3u8"
+    case .initSegment(let rendition): "\(rendition)/init.mp4"
+    case .segment(let rendition, let number): "\(rendition)/segment/\(number)"
+    case .progressive(let rendition): "\(rendition).mp4"
+    case .source: "source"
+    case .other(let name): name
+    }
+  }
+}
+
 /// The kind of an answer. It chooses the Cache-Control class, and is the `kind-K` surrogate key and
 /// the `class` of a header rule.
 public enum AnswerKind: String, Sendable, CaseIterable {

@@ -22,7 +22,10 @@ public struct AccessRecord: Sendable {
   public var host: [UInt8]
   public var versionMinor: UInt8
   public var status: UInt16
+  /// Bytes handed to the kernel, heads included.
   public var sentBytes: UInt64
+  /// False when the connection ended before the last byte of the answer.
+  public var isComplete = true
   public var kind: AnswerKind
   public var requestID: [UInt8]
   public var range: [UInt8]?

@@ -14,6 +14,7 @@ extension AccessRecord {
     number("status", UInt64(status), &line)
     number("bytes", sentBytes, &line)
     number("duration_us", durationMicroseconds, &line)
+    if !isComplete { line.append(contentsOf: ",\"complete\":false".utf8) }
     field("kind", Array(kind.rawValue.utf8), &line)
     if let range { field("range", range, &line) }
     if let referer { field("referer", referer, &line) }

@@ -6,15 +6,9 @@ import Loop
 import Store
 
 extension BlobFile {
-  /// How much a worker reads in at a time for one client.
-  static let populateBytes = 1 << 20
-
-  /// What must be read in before `count` bytes at `offset` can be sent; nil when all are in the page cache.
-  func coldRange(offset: UInt64, count: Int) -> (offset: UInt64, count: Int)? {
-    if PageCacheProbe.isResident(descriptor: descriptor, offset: Int64(offset), count: count) ?? true {
-      return nil
-    }
-    return (offset, min(count, Self.populateBytes))
+  /// Whether all of a range is in the page cache. Where the kernel can't tell (memory file systems) it is.
+  func isResident(offset: UInt64, count: Int) -> Bool {
+    PageCacheProbe.isResident(descriptor: descriptor, offset: Int64(offset), count: count) ?? true
   }
 
   /// Reads bytes that are in the page cache. Returns how many, 0 at the end of the file, or nil when the

@@ -27,9 +27,13 @@ final class Connection: SocketDelegate {
     case closed
   }
 
+  /// After so many waits a request is answered even if a loop has to wait for the disk: memory is so short that what
+  /// was read in is gone before it is used.
+  private static let mostWaits: UInt8 = 8
+
   let socket: Socket
   let owner: OriginLoop
-  private let router: any Router
+  let router: any Router
   private(set) var state = State.reading
   private var progress = ParseProgress()
   /// Bytes read and not yet used, oldest first.
@@ -39,6 +43,12 @@ final class Connection: SocketDelegate {
   /// Bytes of a request body still to be thrown away before the next head.
   private var discard = Discard.nothing
   private var exchange: ExchangeRecord?
+  /// Bytes of the answer being sent, its head included.
+  private var answerBytes: UInt64 = 0
+  /// When the request being answered was dispatched first; 0 where nothing is logged.
+  private var startedNanoseconds: UInt64 = 0
+  /// How often the request has waited for the disk before there was an answer.
+  private var waits: UInt8 = 0
   let deadline = ConnectionDeadlines.Node()
 
   private enum Discard {
@@ -157,7 +167,10 @@ final class Connection: SocketDelegate {
   private func dispatch(_ bytes: UnsafeRawBufferPointer, _ rest: UnsafeRawBufferPointer) {
     prepareBody()
     owner.nameRequest(fromHead: true)
-    switch router.answer(owner.head) {
+    if startedNanoseconds == 0, owner.snapshot.logsExchanges {
+      startedNanoseconds = ExchangeRecord.monotonicNanoseconds()
+    }
+    switch router.answer(owner.head, mayWait: waits < Self.mostWaits) {
     case .representation(let representation, let site):
       respond(representation, site: site)
     case .problem(let problem, let site):
@@ -165,11 +178,13 @@ final class Connection: SocketDelegate {
     case .preflight(let site):
       respondPreflight(site)
     case .cold(let file, let offset, let count):
+      waits += 1
+      owner.counters.coldReads.add(1)
       wait(keeping: bytes)
       populate(file, offset, count) { $0.retry() }
-    case .suspended(let site, let path, let work):
+    case .suspended(let site, let work):
       wait(keeping: bytes)
-      suspend(site, path, work)
+      suspend(site, work)
     }
   }
 
@@ -215,7 +230,7 @@ final class Connection: SocketDelegate {
   }
 
   private func suspend(
-    _ site: Site, _ path: [UInt8], _ work: @escaping @Sendable () async throws(Problem) -> Representation
+    _ site: Site, _ work: @escaping @Sendable () async throws(Problem) -> Representation
   ) {
     let ticket = ConnectionTicket(self)
     let loop = owner.loop
@@ -223,12 +238,12 @@ final class Connection: SocketDelegate {
       let result: Result<Representation, Problem>
       do throws(Problem) { result = .success(try await work()) } catch { result = .failure(error) }
       loop.preconditionOnLoop()
-      ticket.connection.resume(result, site, path)
+      ticket.connection.resume(result, site)
     }
   }
 
   /// A suspended request has its answer: parse the kept head again and send it.
-  private func resume(_ result: Result<Representation, Problem>, _ site: Site, _ path: [UInt8]) {
+  private func resume(_ result: Result<Representation, Problem>, _ site: Site) {
     guard state == .waiting else { return }
     state = .reading
     let bytes = pending
@@ -279,6 +294,7 @@ final class Connection: SocketDelegate {
 
   private func respond(problem: Problem, site: Site?, isHead: Bool, _ about: Representation? = nil) {
     if problem.closesConnection { keepsAlive = false }
+    if problem.status >= 500 { owner.log(problem, site) }
     begin(site, status: problem.status, kind: .error)
     let body = isHead ? [] : problem.body
     let writer = ResponseWriter(owner, keepsAlive: keepsAlive, exchange: exchange)
@@ -292,12 +308,15 @@ final class Connection: SocketDelegate {
   }
 
   private func begin(_ site: Site?, status: UInt16, kind: AnswerKind) {
+    waits = 0
     owner.refreshDate()
     owner.counters.count(status: status)
     state = .responding
     let logs = site?.pipeline.logs ?? []
     if owner.snapshot.accessLog != nil || !logs.isEmpty {
-      exchange = ExchangeRecord(owner, socket, site, status: status, kind: kind)
+      exchange = ExchangeRecord(
+        owner, socket, site, status: status, kind: kind, startedNanoseconds: startedNanoseconds)
+      startedNanoseconds = 0
     } else {
       exchange = nil
     }
@@ -305,8 +324,8 @@ final class Connection: SocketDelegate {
 
   private func send(_ headBytes: Int, _ body: ResponseBody = ResponseBody(bytes: [])) {
     let head = UnsafeRawBufferPointer(rebasing: owner.output[..<headBytes])
-    exchange?.bytes = UInt64(headBytes) + body.lengthBytes
-    owner.counters.sentBytes.add(UInt64(headBytes) + body.lengthBytes)
+    answerBytes = UInt64(headBytes) + body.lengthBytes
+    owner.counters.sentBytes.add(answerBytes)
     // Head and small body in one write, out of the loop's own buffer.
     if body.lengthBytes <= UInt64(ResponseBody.smallBytes),
       let count = body.copySmall(into: owner.output, after: headBytes)
@@ -330,41 +349,32 @@ final class Connection: SocketDelegate {
   }
 
   private func continueTransfer(_ first: Transfer.Outcome) {
-    guard let transfer else { return }
+    guard transfer != nil else { return }
     switch first {
     case .complete:
       self.transfer = nil
+      socket.stopWaiting()
       finish()
     case .failed:
       abort()
     case .yielded:
       socket.stopReading()
       owner.deadlines.arm(deadline, .send)
-      owner.loop.later { self.advance() }
+      // A timer, because work handed to the loop directly would run before other clients get their turn.
+      owner.loop.schedule(afterMilliseconds: 0) { self.resumeTransfer(fetched: false) }
     case .cold(let file, let offset, let count):
       fetch(file, offset, count)
     case .blocked:
       socket.stopReading()
       owner.deadlines.arm(deadline, .send)
-      let chunk = UnsafeMutableRawBufferPointer(rebasing: owner.output[..<Transfer.chunkBytes])
-      switch transfer.nextChunk(into: chunk) {
-      case .nothing:
-        self.transfer = nil
-        finish()
-      case .failed: abort()
-      case .cold(let file, let offset, let count): fetch(file, offset, count)
-      case .bytes(let count):
-        _ = socket.writeWhenPossible(UnsafeRawBufferPointer(rebasing: chunk[..<count])) { status in
-          if status == 0 { self.advance() } else { self.abort() }
-        }
-      }
+      socket.whenWritable { self.resumeTransfer(fetched: false) }
     }
   }
 
   private func fetch(_ file: BlobFile, _ offset: UInt64, _ count: Int) {
     socket.stopReading()
     owner.counters.coldReads.add(1)
-    populate(file, offset, count) { $0.advance() }
+    populate(file, offset, count) { $0.resumeTransfer(fetched: true) }
   }
 
   /// Has a worker read bytes into the page cache; too many waiting for the disk already means overload.
@@ -376,15 +386,15 @@ final class Connection: SocketDelegate {
     if !accepted { abort() }
   }
 
-  private func advance() {
+  private func resumeTransfer(fetched: Bool) {
     guard state == .responding, let transfer else { return }
-    continueTransfer(transfer.advance(on: socket, owner.vectors))
+    continueTransfer(transfer.resume(on: socket, owner.vectors, fetched: fetched))
   }
 
   /// The last byte of an answer was taken by the kernel.
   private func finish() {
     if let exchange {
-      exchange.finish(owner)
+      exchange.finish(owner, sentBytes: answerBytes, isComplete: true)
       self.exchange = nil
     }
     guard keepsAlive, state == .responding else { return finishAndClose() }
@@ -419,6 +429,10 @@ final class Connection: SocketDelegate {
   func abort() {
     guard state != .closed else { return }
     state = .closed
+    if let exchange {
+      exchange.finish(owner, sentBytes: transfer?.sentBytes ?? 0, isComplete: false)
+      self.exchange = nil
+    }
     transfer = nil
     owner.deadlines.cancel(deadline)
     socket.close()
@@ -458,6 +472,8 @@ final class Connection: SocketDelegate {
     state = .closed
     transfer = nil
     owner.deadlines.cancel(deadline)
+    // The two refer to each other.
+    deadline.connection = nil
     owner.connectionClosed(self)
   }
 }

@@ -9,11 +9,14 @@ final class ExchangeRecord {
   private let site: Site?
   private let startedNanoseconds: UInt64
   private var record: AccessRecord
-  var bytes: UInt64 = 0
 
-  init(_ owner: OriginLoop, _ socket: Socket, _ site: Site?, status: UInt16, kind: AnswerKind) {
+  init(
+    _ owner: OriginLoop, _ socket: Socket, _ site: Site?, status: UInt16, kind: AnswerKind,
+    startedNanoseconds: UInt64
+  ) {
     self.site = site
-    startedNanoseconds = Self.monotonicNanoseconds()
+    // A head that could not be parsed was never dispatched.
+    self.startedNanoseconds = startedNanoseconds == 0 ? Self.monotonicNanoseconds() : startedNanoseconds
     // The head of a request that could not be parsed is not shown: its parts are not what they seem.
     let isParsed = status != 400 && status != 414 && status != 431 && status != 408 || site != nil
     record = AccessRecord(
@@ -28,9 +31,11 @@ final class ExchangeRecord {
       userAgent: isParsed ? Self.copy(owner.head, .userAgent) : nil)
   }
 
-  func finish(_ owner: OriginLoop) {
+  /// - Parameter isComplete: false when the connection ended before the last byte.
+  func finish(_ owner: OriginLoop, sentBytes: UInt64, isComplete: Bool) {
     record.durationMicroseconds = (Self.monotonicNanoseconds() - startedNanoseconds) / 1000
-    record.sentBytes = bytes
+    record.sentBytes = sentBytes
+    record.isComplete = isComplete
     owner.snapshot.accessLog?.append(record)
     if let site {
       for handler in site.pipeline.logs { handler.log(record) }
@@ -42,7 +47,7 @@ final class ExchangeRecord {
     return [UInt8](copying: value)
   }
 
-  private static func monotonicNanoseconds() -> UInt64 {
+  static func monotonicNanoseconds() -> UInt64 {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)

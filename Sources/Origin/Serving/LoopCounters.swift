@@ -13,6 +13,7 @@ final class LoopCounters: Sendable {
   let timeouts = Atomic<UInt64>(0)
   let hotHits = Atomic<UInt64>(0)
   let hotMisses = Atomic<UInt64>(0)
+  let assembledSegments = Atomic<UInt64>(0)
   private let informational = Atomic<UInt64>(0)
   private let success = Atomic<UInt64>(0)
   private let redirection = Atomic<UInt64>(0)

@@ -1,7 +1,6 @@
 // Puts an `OriginLoop` on every loop thread and opens the listeners there.
 
 import Glibc
-import Logging
 import Loop
 import Synchronization
 
@@ -13,6 +12,8 @@ final class LoopHosts: Sendable {
     let loop: EventLoop
     var origin: OriginLoop?
     var listeners: [Listener] = []
+    /// Stays open while draining: who watches the server wants to see that it does.
+    var adminListener: Listener?
     var signals: [SignalSource] = []
     var timer: Loop.Timer?
     init(_ loop: EventLoop) { self.loop = loop }
@@ -40,7 +41,10 @@ final class LoopHosts: Sendable {
       for host in hosts {
         let asked = address
         address = try Self.onLoop(host.loop) {
-          let listener = try Listener(loop: host.loop, address: asked, reusePort: true) { socket in
+          let listener = try Listener(
+            loop: host.loop, address: asked, reusePort: true,
+            onRefuse: { _ in host.origin?.counters.refusedConnections.add(1) }
+          ) { socket in
             guard let origin = host.origin else { return socket.close() }
             origin.accept(socket, router: origin)
           }
@@ -59,7 +63,7 @@ final class LoopHosts: Sendable {
           guard let origin = first.origin else { return socket.close() }
           origin.accept(socket, router: AdminRouter(state, origin))
         }
-        first.listeners.append(listener)
+        first.adminListener = listener
         return listener.boundAddress
       }
       lines.append("admin http://\(bound)")
@@ -70,18 +74,14 @@ final class LoopHosts: Sendable {
   func onSignals(
     reload: @escaping @Sendable () -> Void, terminate: @escaping @Sendable () -> Void,
     everyMinute: @escaping @Sendable () -> Void
-  ) {
+  ) throws {
     guard let first = hosts.first else { return }
-    first.loop.execute { [state] in
-      do {
-        first.signals = [
-          try SignalSource(loop: first.loop, signal: SIGHUP, handler: reload),
-          try SignalSource(loop: first.loop, signal: SIGTERM, handler: terminate),
-          try SignalSource(loop: first.loop, signal: SIGINT, handler: terminate),
-        ]
-      } catch {
-        state.logger.error("signals are not handled: \(error)")
-      }
+    try Self.onLoop(first.loop) {
+      first.signals = [
+        try SignalSource(loop: first.loop, signal: SIGHUP, handler: reload),
+        try SignalSource(loop: first.loop, signal: SIGTERM, handler: terminate),
+        try SignalSource(loop: first.loop, signal: SIGINT, handler: terminate),
+      ]
       first.timer = first.loop.schedule(
         afterMilliseconds: 60_000, repeatMilliseconds: 60_000, { everyMinute() })
     }
@@ -121,6 +121,8 @@ final class LoopHosts: Sendable {
         host.origin?.closeAll()
         for listener in host.listeners { listener.close() }
         host.listeners = []
+        host.adminListener?.close()
+        host.adminListener = nil
         for signal in host.signals { signal.cancel() }
         host.signals = []
         host.timer?.cancel()

@@ -3,6 +3,7 @@
 
 import Glibc
 import HTTP
+import Logging
 import Loop
 import Store
 
@@ -13,10 +14,14 @@ final class Snapshot: Sendable {
   let sites: SiteTable
   let accessLog: AccessLog?
 
+  /// Whether anything wants a record of each exchange.
+  let logsExchanges: Bool
+
   init(configuration: Configuration, sites: SiteTable, accessLog: AccessLog?) {
     self.configuration = configuration
     self.sites = sites
     self.accessLog = accessLog
+    logsExchanges = accessLog != nil || sites.sites.contains { !$0.pipeline.logs.isEmpty }
   }
 }
 
@@ -27,12 +32,13 @@ enum Answer {
   case preflight(Site)
   /// Read these bytes in on a worker, then ask again with the same head.
   case cold(BlobFile, UInt64, Int)
-  case suspended(Site, [UInt8], @Sendable () async throws(Problem) -> Representation)
+  case suspended(Site, @Sendable () async throws(Problem) -> Representation)
 }
 
 /// Makes answers to parsed request heads: a loop does for the sites, the admin router for its own pages.
 protocol Router: AnyObject {
-  func answer(_ request: borrowing RequestHead) -> Answer
+  /// - Parameter mayWait: whether `.cold` is an answer; if not, the disk is waited for.
+  func answer(_ request: borrowing RequestHead, mayWait: Bool) -> Answer
 }
 
 /// Not `Sendable`: it is made, used and let go on its loop's thread alone.
@@ -50,6 +56,8 @@ final class OriginLoop: Router {
   private var hot = HotTable()
   private let context: ContentContext
   private var registry: [ObjectIdentifier: Connection] = [:]
+  /// Connections of clients; those of the admin listener neither count against the limit nor hold up a drain.
+  private var clientCount = 0
   /// The identifier of the request being answered: the client's own where it is sound, else a new one.
   private(set) var requestID: [UInt8] = []
   private var dateSeconds: Int64 = -1
@@ -67,6 +75,7 @@ final class OriginLoop: Router {
     output = .allocate(byteCount: Self.outputBytes, alignment: 16)
     deadlines = ConnectionDeadlines(loop: loop, limits: snapshot.configuration.server.limits)
     requestIDs = RequestIDs()
+    hot.assemblyBudgetBytes = server.share(snapshot.configuration.server.limits.hotSegmentsBytes)
     guard let first = snapshot.sites.sites.first else {
       throw StoreError(.invalid, operation: "serve", message: "no site is configured")
     }
@@ -78,29 +87,35 @@ final class OriginLoop: Router {
   // MARK: Connections
 
   func accept(_ socket: Socket, router: any Router) {
-    guard registry.count < server.connectionLimit else {
+    let isClient = router === self
+    guard !isClient || clientCount < server.connectionLimit else {
       counters.refusedConnections.add(1)
       socket.close()
       return
     }
     let connection = Connection(socket: socket, on: self, router: router)
     registry[ObjectIdentifier(connection)] = connection
-    counters.acceptedConnections.add(1)
-    counters.openConnections.add(1)
+    if isClient {
+      clientCount += 1
+      counters.acceptedConnections.add(1)
+      counters.openConnections.add(1)
+    }
     connection.open()
   }
 
   func connectionClosed(_ connection: Connection) {
     registry[ObjectIdentifier(connection)] = nil
+    guard connection.router === self else { return }
+    clientCount -= 1
     counters.openConnections.subtract(1)
-    if isDraining, registry.isEmpty { server.loopDrained(loop) }
+    if isDraining, clientCount == 0 { server.loopDrained(loop) }
   }
 
   /// Ends idle connections and lets the others finish their answer.
   func drain() {
     isDraining = true
-    for connection in Array(registry.values) { connection.drain() }
-    if registry.isEmpty { server.loopDrained(loop) }
+    for connection in Array(registry.values) where connection.router === self { connection.drain() }
+    if clientCount == 0 { server.loopDrained(loop) }
   }
 
   func closeAll() {
@@ -110,7 +125,9 @@ final class OriginLoop: Router {
   /// The configuration changes over; what was made under the old one is forgotten.
   func apply(_ snapshot: Snapshot) {
     self.snapshot = snapshot
+    head = RequestHead(limits: snapshot.configuration.server.limits.http)
     hot.removeAll()
+    hot.assemblyBudgetBytes = server.share(snapshot.configuration.server.limits.hotSegmentsBytes)
     deadlines.apply(snapshot.configuration.server.limits)
   }
 
@@ -143,8 +160,18 @@ final class OriginLoop: Router {
     dateLine = Array("Date: ".utf8) + HTTPDate.bytes(now) + [0x0D, 0x0A]
   }
 
+  /// Tells the operator why an answer failed; the client has the same request id.
+  func log(_ problem: Problem, _ site: Site?) {
+    server.logger.error(
+      "\(problem.code): \(problem.cause ?? problem.detail)",
+      metadata: [
+        "request_id": "\(String(decoding: requestID, as: UTF8.self))", "site": "\(site?.name ?? "-")",
+        "status": "\(problem.status)",
+      ])
+  }
+
   /// Answers a request from the hot table, or makes the answer.
-  func answer(_ request: borrowing RequestHead) -> Answer {
+  func answer(_ request: borrowing RequestHead, mayWait: Bool) -> Answer {
     guard let site = snapshot.sites.site(for: request.host) else { return .problem(.unknownSite, nil) }
     switch request.method {
     case .get, .head: break
@@ -164,11 +191,13 @@ final class OriginLoop: Router {
     let now = loop.wallSeconds
     if let known = hot.representation(site: site.number, path: request.path, nowSeconds: now) {
       counters.hotHits.add(1)
+      if let wish = hot.takeWish() { assemble(wish) }
       return .representation(known, site)
     }
     counters.hotMisses.add(1)
     context.site = site
     context.nowSeconds = now
+    context.mayWait = mayWait
     do throws(Problem) { return try make([UInt8](copying: request.path), site) } catch {
       return .problem(error, site)
     }
@@ -184,14 +213,24 @@ final class OriginLoop: Router {
           remember(made, site, path)
           return .representation(made, site)
         case .cold(let file, let offset, let count): return .cold(file, offset, count)
-        case .suspended(let work): return .suspended(site, path, work)
+        case .suspended(let work): return .suspended(site, work)
         }
       }
     }
     return .problem(.notFound, site)
   }
 
-  func remember(_ representation: Representation, _ site: Site, _ path: [UInt8]) {
+  /// Has a worker put a segment's parts together; without room for that the parts do.
+  private func assemble(_ wish: HotTable.Wish) {
+    let representation = wish.representation
+    _ = server.workers.submit({ Assembly.assemble(representation) }, on: loop) { assembled in
+      guard let assembled else { return }
+      self.counters.assembledSegments.add(1)
+      self.hot.fulfil(wish, with: assembled)
+    }
+  }
+
+  private func remember(_ representation: Representation, _ site: Site, _ path: [UInt8]) {
     hot.insert(representation, site: site.number, path: path)
   }
 }

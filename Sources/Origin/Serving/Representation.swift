@@ -59,6 +59,19 @@ public final class Representation: Sendable {
     fieldLines = Array("Content-Type: ".utf8) + contentType + [0x0D, 0x0A] + untypedFieldLines
   }
 
+  /// The same answer with its body cut otherwise.
+  init(_ other: Representation, slices: [BodySlice]) {
+    info = other.info
+    fieldLines = other.fieldLines
+    untypedFieldLines = other.untypedFieldLines
+    contentType = other.contentType
+    etag = other.etag
+    lastModifiedSeconds = other.lastModifiedSeconds
+    lengthBytes = other.lengthBytes
+    validUntilSeconds = other.validUntilSeconds
+    self.slices = slices
+  }
+
   /// What this value keeps in memory, in bytes, for the hot table's budget.
   var costBytes: Int {
     var cost = 512 + fieldLines.count + untypedFieldLines.count + slices.count * 40

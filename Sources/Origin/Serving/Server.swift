@@ -37,6 +37,9 @@ final class ServerState: Sendable {
     waiting = Mutex((counters.count, drained))
   }
 
+  /// One loop's part of something the configuration gives to the whole process.
+  func share(_ whole: Int) -> Int { whole / max(1, counters.count) }
+
   func loopDrained(_ loop: EventLoop) {
     let drained = waiting.withLock { waiting in
       waiting.loops -= 1
@@ -103,7 +106,7 @@ public final class Server: Sendable {
     let hosts = try LoopHosts(threads: threads, state: state, snapshot: snapshot)
     let lines = try hosts.listen(snapshot.configuration.server)
     plugins.start(on: threads.loops[0], store: store, workers: state.workers, logger: logger)
-    hosts.onSignals(
+    try hosts.onSignals(
       reload: { [self] in reload(hosts) },
       terminate: { [self] in drain(hosts) },
       everyMinute: { [self] in maintain() })

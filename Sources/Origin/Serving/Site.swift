@@ -47,17 +47,23 @@ public final class Site: Sendable {
       default:
         control = CacheControl(noStore: true)
       }
+    case .blob:
+      // Only for who holds a token: what has passed once must not be handed to others by a cache (RFC 9111 §3.5).
+      control = CacheControl(
+        visibility: .private, maxAgeSeconds: UInt32(clamping: cache.segmentMaxAgeSeconds), immutable: true)
     case _ where info.isImmutable:
       control.maxAgeSeconds = UInt32(clamping: cache.segmentMaxAgeSeconds)
       control.immutable = true
-    case .manifest, .segment, .thumbnail:
-      control.maxAgeSeconds = UInt32(clamping: cache.manifestMaxAgeSeconds)
+    case .manifest, .segment, .thumbnail, .progressive, .file:
+      let maxAgeSeconds =
+        switch info.kind {
+        case .progressive: cache.progressiveMaxAgeSeconds
+        case .file: cache.fileMaxAgeSeconds
+        default: cache.manifestMaxAgeSeconds
+        }
+      control.maxAgeSeconds = UInt32(clamping: maxAgeSeconds)
       control.staleWhileRevalidateSeconds = UInt32(clamping: cache.staleWhileRevalidateSeconds)
       control.staleIfErrorSeconds = UInt32(clamping: cache.staleIfErrorSeconds)
-    case .progressive, .blob:
-      control.maxAgeSeconds = UInt32(clamping: cache.progressiveMaxAgeSeconds)
-    case .file:
-      control.maxAgeSeconds = UInt32(clamping: cache.fileMaxAgeSeconds)
     }
     return control.bytes
   }

@@ -5,11 +5,16 @@
 //     to 256 pieces, the blob parts straight from a mapping of the file, read by the kernel alone. A
 //     file that shrinks under the mapping therefore ends in EFAULT, never in a signal.
 //   - larger parts of blobs: sendfile, at most 2 MiB a turn, so that no client keeps the loop.
-//   - when the socket is full: the next 16 KiB are copied and queued with libuv, whose completion means
-//     that there is room again. While that is queued nothing else is sent, so order is kept.
+//   - a part taken means that the socket is full: the transfer waits until the kernel says that a good part of the
+//     socket's buffer is free, instead of pressing on by the packet.
 //
-// Before file pages are sent it is asked whether they are in the page cache. If not, a worker reads them
-// in and the loop goes on with other clients meanwhile: a cold disk never stalls a loop.
+// Many large parts (a segment of a file whose picture and sound alternate) would leave as many small packets;
+// the socket is corked meanwhile, so that the kernel fills them.
+//
+// Before file pages are sent it is asked whether they are in the page cache, for a window of up to 2 MiB over the
+// slices to come. If not, a worker reads them in and the loop goes on with other clients meanwhile: a cold disk never
+// stalls a loop. What was just read in is sent without asking again, so memory that is short can slow a transfer
+// down, but never make it turn on the spot.
 //
 // A blob that turns out shorter than promised ends the connection: the client sees the truncation, and
 // nothing is padded.
@@ -21,7 +26,7 @@ import Store
 final class Transfer {
   enum Outcome {
     case complete
-    /// The socket is full: queue `nextChunk` and come back when it is written.
+    /// The socket is full: come back when it takes output again.
     case blocked
     /// The turn's budget is used up: come back in a later turn.
     case yielded
@@ -30,10 +35,13 @@ final class Transfer {
     case failed
   }
 
-  static let chunkBytes = 16 << 10
   static let turnBytes = 2 << 20
   static let gatherMeanBytes: UInt64 = 32 << 10
   static let maxVectors = 256
+  /// How far apart in a file the parts of one writev may lie.
+  static let gatherSpanBytes: UInt64 = 8 << 20
+  /// How much of a file a worker reads in at a time for one client.
+  static let fetchBytes: UInt64 = 1 << 20
 
   /// What is left of the response head; sent before the slices.
   private var head: [UInt8]
@@ -42,52 +50,78 @@ final class Transfer {
   private var index = 0
   private var within: UInt64 = 0
   private let gathers: Bool
+  private let corks: Bool
+  /// Bytes that the kernel has taken, the head's included.
+  private(set) var sentBytes: UInt64 = 0
+  private var isCorked = false
+  /// A part of a blob that is in the page cache, as far as this turn knows.
+  private var resident: Window?
+
+  private struct Window {
+    let file: BlobFile
+    let lower: UInt64
+    let upper: UInt64
+
+    func covers(_ file: BlobFile, _ offset: UInt64) -> Bool {
+      self.file === file && lower <= offset && offset < upper
+    }
+  }
 
   /// What a full socket left over of an answer that was one piece.
   init(rest: UnsafeRawBufferPointer, from sent: Int) {
     head = Array(UnsafeRawBufferPointer(rebasing: rest[sent...]))
+    sentBytes = UInt64(sent)
     slices = []
     gathers = false
+    corks = false
   }
 
   init(slices: [BodySlice], lengthBytes: UInt64) {
     head = []
     self.slices = slices
     gathers = slices.count > 2 && lengthBytes / UInt64(slices.count) < Self.gatherMeanBytes
+    corks = slices.count > 2 && !gathers
   }
 
   /// The first turn: `head` lies in the loop's output buffer and is gone after this call.
   func start(_ head: UnsafeRawBufferPointer, on socket: Socket, _ vectors: VectorTable) -> Outcome {
-    var sent = 0
+    if corks { cork(socket) }
+    var headTaken = 0
+    var next: Outcome?
     if !gathers, case .blob? = slices.first?.source {
       switch socket.send(head, more: true) {
-      case .sent(let count): sent = count
+      case .sent(let count): headTaken = count
       case .wouldBlock: break
       case .failed: return .failed
       }
-      if sent < head.count {
-        self.head = Array(UnsafeRawBufferPointer(rebasing: head[sent...]))
-        return .blocked
+    } else {
+      vectors.reset()
+      vectors.append(head)
+      switch gather(on: socket, vectors, headBytes: head.count) {
+      case .sent(let count):
+        headTaken = count
+        if !vectors.wasTakenWhole { next = .blocked }
+      case .stopped(let outcome): next = outcome
       }
-      return advance(on: socket, vectors)
     }
-    vectors.reset()
-    vectors.append(head)
-    switch gather(on: socket, vectors, headBytes: head.count) {
-    case .success(let headTaken):
-      if headTaken < head.count {
-        self.head = Array(UnsafeRawBufferPointer(rebasing: head[headTaken...]))
-        return .blocked
-      }
-      return vectors.wasTakenWhole ? advance(on: socket, vectors) : .blocked
-    case .failure(let stop):
-      if case .cold = stop.outcome { self.head = Array(head) }
-      return stop.outcome
+    sentBytes += UInt64(headTaken)
+    if headTaken < head.count {
+      self.head = Array(UnsafeRawBufferPointer(rebasing: head[headTaken...]))
+      if next == nil { next = .blocked }
     }
+    return next ?? advance(on: socket, vectors)
   }
 
-  /// Sends as much as the socket and the turn's budget allow.
-  func advance(on socket: Socket, _ vectors: VectorTable) -> Outcome {
+  /// A new turn: sends as much as the socket and the turn's budget allow.
+  ///
+  /// - Parameter fetched: the bytes that the last turn asked for have been read in.
+  func resume(on socket: Socket, _ vectors: VectorTable, fetched: Bool) -> Outcome {
+    // What was in memory a turn ago need not be so now; what was fetched for this turn is used in any case.
+    if !fetched { resident = nil }
+    return advance(on: socket, vectors)
+  }
+
+  private func advance(on socket: Socket, _ vectors: VectorTable) -> Outcome {
     var budget = Self.turnBytes
     while true {
       if headSent < head.count {
@@ -96,19 +130,23 @@ final class Transfer {
         }
         guard case .sent(let count) = result else { return stopped(result) }
         headSent += count
+        sentBytes += UInt64(count)
         if headSent < head.count { return .blocked }
         head = []
         headSent = 0
       }
-      guard index < slices.count else { return .complete }
+      guard index < slices.count else {
+        if isCorked { socket.cork(false) }
+        return .complete
+      }
       if budget <= 0 { return .yielded }
       let slice = slices[index]
       if !gathers, case .blob(let file) = slice.source {
-        let count = Int(min(slice.count - within, UInt64(budget)))
         let offset = slice.offset + within
-        if let cold = file.coldRange(offset: offset, count: count) {
-          return .cold(file, cold.offset, cold.count)
-        }
+        let wanted = min(slice.count - within, UInt64(budget))
+        let ready = readyBytes(of: file, at: offset)
+        if ready == 0 { return cold(file, offset, Int(min(wanted, Self.fetchBytes))) }
+        let count = Int(min(wanted, ready))
         let result = socket.sendFile(descriptor: file.descriptor, offset: Int64(offset), count: count)
         guard case .sent(let sent) = result else { return stopped(result) }
         if sent == 0 { return .failed }
@@ -118,126 +156,121 @@ final class Transfer {
       } else {
         vectors.reset()
         switch gather(on: socket, vectors, headBytes: 0) {
-        case .success:
+        case .sent:
           budget -= vectors.takenBytes
           if !vectors.wasTakenWhole { return .blocked }
-        case .failure(let stop):
-          return stop.outcome
+        case .stopped(let outcome): return outcome
         }
       }
     }
   }
-
-  private struct Stop: Error { let outcome: Outcome }
 
   private func stopped(_ result: SendResult) -> Outcome {
     if case .wouldBlock = result { return .blocked }
     return .failed
   }
 
-  /// One writev of what comes next. Returns how many of the head's bytes went out.
-  private func gather(on socket: Socket, _ vectors: VectorTable, headBytes: Int) -> Result<Int, Stop> {
+  private func cork(_ socket: Socket) {
+    socket.cork(true)
+    isCorked = true
+  }
+
+  // MARK: In memory or not
+
+  /// Has bytes read in, and trusts that they are there when the transfer is resumed.
+  private func cold(_ file: BlobFile, _ offset: UInt64, _ count: Int) -> Outcome {
+    resident = Window(file: file, lower: offset, upper: offset + UInt64(count))
+    return .cold(file, offset, count)
+  }
+
+  /// How many bytes from an offset can be sent without waiting; 0 when the first must be read in.
+  ///
+  /// Asks about the slices to come in one go: a segment of many parts costs one question, not one a part.
+  private func readyBytes(of file: BlobFile, at offset: UInt64) -> UInt64 {
+    if let resident, resident.covers(file, offset) { return resident.upper - offset }
+    var upper = slices[index].offset + slices[index].count
+    var next = index + 1
+    while next < slices.count, upper - offset < UInt64(Self.turnBytes),
+      case .blob(let other) = slices[next].source,
+      other === file, slices[next].offset >= upper
+    {
+      upper = slices[next].offset + slices[next].count
+      next += 1
+    }
+    for end in [min(upper, offset + UInt64(Self.turnBytes)), min(upper, offset + Self.fetchBytes)]
+    where file.isResident(offset: offset, count: Int(end - offset)) {
+      resident = Window(file: file, lower: offset, upper: end)
+      return end - offset
+    }
+    return 0
+  }
+
+  // MARK: Gathering
+
+  private enum Gathered {
+    /// How many of the head's bytes went out; what else did is consumed.
+    case sent(Int)
+    case stopped(Outcome)
+  }
+
+  /// One writev of what comes next.
+  private func gather(on socket: Socket, _ vectors: VectorTable, headBytes: Int) -> Gathered {
     var position = index
     var skip = within
-    var coldest: (file: BlobFile, lower: UInt64, upper: UInt64)?
-    while position < slices.count, vectors.count < Self.maxVectors, vectors.totalBytes < Self.turnBytes {
+    var window: Window?
+    collecting: while position < slices.count, vectors.count < Self.maxVectors,
+      vectors.totalBytes < Self.turnBytes
+    {
       let slice = slices[position]
+      let lower = slice.offset + skip
+      let upper = slice.offset + slice.count
       switch slice.source {
       case .bytes(let bytes):
         // The array is kept alive by `slices` for as long as this call lasts.
-        bytes.withUnsafeBytes { base in
-          vectors.append(
-            UnsafeRawBufferPointer(rebasing: base[Int(slice.offset + skip)..<Int(slice.offset + slice.count)])
-          )
+        bytes.withUnsafeBytes {
+          vectors.append(UnsafeRawBufferPointer(rebasing: $0[Int(lower)..<Int(upper)]))
         }
       case .blob(let file):
-        if !gathers { break }
-        guard let mapped = file.mapped(at: slice.offset + skip, count: Int(slice.count - skip)) else {
-          return .failure(Stop(outcome: .failed))
+        guard gathers else { break collecting }
+        var span = Window(file: file, lower: lower, upper: upper)
+        if let window {
+          span = Window(file: file, lower: min(window.lower, lower), upper: max(window.upper, upper))
+          guard window.file === file, span.upper - span.lower <= Self.gatherSpanBytes else {
+            break collecting
+          }
         }
+        guard let mapped = file.mapped(at: lower, count: Int(upper - lower)) else { return .stopped(.failed) }
         vectors.append(mapped)
-        let lower = slice.offset + skip
-        let upper = slice.offset + slice.count
-        if let known = coldest, known.file === file {
-          coldest = (file, min(known.lower, lower), max(known.upper, upper))
-        } else if coldest == nil {
-          coldest = (file, lower, upper)
-        }
+        window = span
       }
-      if !gathers, case .blob = slice.source { break }
       position += 1
       skip = 0
     }
-    if let window = coldest,
-      let cold = window.file.coldRange(offset: window.lower, count: Int(window.upper - window.lower))
-    {
-      return .failure(Stop(outcome: .cold(window.file, cold.offset, cold.count)))
-    }
-    let result = socket.writev(vectors.buffer)
-    guard case .sent(let sent) = result else {
-      if case .wouldBlock = result {
-        vectors.take(0)
-        return .success(0)
+    if let window, !isKnown(window) {
+      let count = Int(window.upper - window.lower)
+      if !window.file.isResident(offset: window.lower, count: count) {
+        return .stopped(cold(window.file, window.lower, count))
       }
-      return .failure(Stop(outcome: .failed))
     }
-    vectors.take(sent)
-    if sent > headBytes { consume(UInt64(sent - headBytes)) }
-    return .success(min(sent, headBytes))
+    switch socket.writev(vectors.buffer, more: position < slices.count) {
+    case .failed: return .stopped(.failed)
+    case .wouldBlock:
+      vectors.take(0)
+      return .sent(0)
+    case .sent(let sent):
+      vectors.take(sent)
+      if sent > headBytes { consume(UInt64(sent - headBytes)) }
+      return .sent(min(sent, headBytes))
+    }
   }
 
-  /// Copies what comes next into `buffer`, for a socket that is full.
-  ///
-  /// - Returns: the bytes copied, or the range that must be read in first, or nil when a blob is short.
-  func nextChunk(into buffer: UnsafeMutableRawBufferPointer) -> ChunkOutcome {
-    var filled = 0
-    if headSent < head.count {
-      let count = min(buffer.count, head.count - headSent)
-      head.withUnsafeBytes {
-        buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[headSent..<headSent + count]))
-      }
-      headSent += count
-      filled = count
-      if headSent == head.count {
-        head = []
-        headSent = 0
-      }
-    }
-    while filled < buffer.count, index < slices.count {
-      let slice = slices[index]
-      let count = Int(min(slice.count - within, UInt64(buffer.count - filled)))
-      let target = UnsafeMutableRawBufferPointer(rebasing: buffer[filled..<filled + count])
-      switch slice.source {
-      case .bytes(let bytes):
-        let from = Int(slice.offset + within)
-        bytes.withUnsafeBytes {
-          target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[from..<from + count]))
-        }
-      case .blob(let file):
-        let offset = slice.offset + within
-        guard let read = file.readCached(offset: offset, into: target) else {
-          if filled > 0 { return .bytes(filled) }
-          return .cold(file, offset, count)
-        }
-        if read == 0 { return .failed }
-        consume(UInt64(read))
-        filled += read
-        continue
-      }
-      consume(UInt64(count))
-      filled += count
-    }
-    return filled == 0 ? .nothing : .bytes(filled)
-  }
-
-  enum ChunkOutcome {
-    case bytes(Int)
-    case nothing
-    case cold(BlobFile, UInt64, Int)
-    case failed
+  private func isKnown(_ window: Window) -> Bool {
+    guard let resident else { return false }
+    return resident.covers(window.file, window.lower) && window.upper <= resident.upper
   }
 
   private func consume(_ count: UInt64) {
+    sentBytes += count
     var count = count
     while count > 0, index < slices.count {
       let left = slices[index].count - within

@@ -32,6 +32,12 @@ public final class BlobFile: Sendable {
     modifiedMilliseconds = status.modifiedMilliseconds
   }
 
+  init(descriptor: consuming Descriptor, sizeBytes: UInt64) {
+    file = descriptor
+    self.sizeBytes = sizeBytes
+    modifiedMilliseconds = 0
+  }
+
   /// Reads bytes at an offset: as many as `buffer` holds, fewer only at the end of the file.
   public func read(
     at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer

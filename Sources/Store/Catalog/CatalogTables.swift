@@ -40,6 +40,13 @@ struct CatalogTables: Sendable {
     try transaction.commit()
   }
 
+  /// Writes down when blobs were last taken away by a repair; a commit that every reader notices.
+  func noteRepair(_ transaction: borrowing WriteTransaction, atMilliseconds now: Int64) throws(StoreError) {
+    var key = IndexKey()
+    _ = key.set("repaired")
+    try transaction.put(meta, key.bytes, withUnsafeBytes(of: now.bigEndian) { Array($0) })
+  }
+
   func asset(_ view: IndexView, _ key: borrowing IndexKey) throws(StoreError) -> AssetRecord? {
     try view.withValue(assets, key.bytes) { (value) throws(StoreError) in try AssetRecord(decoding: value) }
   }

@@ -23,50 +23,59 @@ public struct UnreadableRecord: Sendable, Hashable {
   public var key: String
 }
 
+/// A record that names blobs.
+private protocol PointingRecord {
+  init(decoding bytes: UnsafeRawBufferPointer) throws(StoreError)
+  var pointers: [BlobPointer] { get }
+}
+
+extension AssetRecord: PointingRecord {
+  fileprivate var pointers: [BlobPointer] {
+    ([source].compactMap(\.self) + renditions.map(\.blob)).map {
+      BlobPointer(kind: .asset, site: site, subject: id, blob: $0)
+    }
+  }
+}
+
+extension GenerationRecord: PointingRecord {
+  fileprivate var pointers: [BlobPointer] {
+    ([source].compactMap(\.self) + renditions.map(\.blob)).map {
+      BlobPointer(kind: .generation, site: site, subject: asset, generation: generation, blob: $0)
+    }
+  }
+}
+
+extension FileRecord: PointingRecord {
+  fileprivate var pointers: [BlobPointer] {
+    [BlobPointer(kind: .file, site: site, subject: path, blob: blob)]
+  }
+}
+
 extension CatalogTables {
-  /// Visits every pointer of the catalog to a blob, and every record that should hold some but cannot be read.
-  ///
-  /// Generations for which `isLive` says no are passed over.
+  /// Visits every pointer of the catalog to a blob; collects the records that should hold some but cannot be read.
   func forEachPointer(
-    _ view: IndexView, isLive: (GenerationRecord) -> Bool = { _ in true },
-    unreadable: (UnreadableRecord) -> Void, _ body: (BlobPointer) throws(StoreError) -> Void
+    _ view: IndexView, unreadable: inout [UnreadableRecord],
+    _ body: (BlobPointer) throws(StoreError) -> Void
   ) throws(StoreError) {
-    func visit<Record>(
-      _ table: Table, _ name: String,
-      _ decode: (UnsafeRawBufferPointer) throws(StoreError) -> Record,
-      _ use: (Record) throws(StoreError) -> Void
-    ) throws(StoreError) {
-      try view.scan(table, from: RawSpan()) { (key, value) throws(StoreError) in
-        var record: Record?
-        do throws(StoreError) {
-          record = try decode(value)
-        } catch {
-          unreadable(UnreadableRecord(table: name, key: Hex.string(key)))
-        }
-        if let record { try use(record) }
+    try visit(AssetRecord.self, view, assets, "assets", &unreadable, body)
+    try visit(GenerationRecord.self, view, generations, "generations", &unreadable, body)
+    try visit(FileRecord.self, view, files, "files", &unreadable, body)
+  }
+
+  private func visit<Record: PointingRecord>(
+    _ type: Record.Type, _ view: IndexView, _ table: Table, _ name: String,
+    _ unreadable: inout [UnreadableRecord], _ body: (BlobPointer) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    try view.scan(table, from: RawSpan()) { (key, value) throws(StoreError) in
+      let record: Record
+      do throws(StoreError) {
+        record = try Record(decoding: value)
+      } catch {
+        unreadable.append(UnreadableRecord(table: name, key: Hex.string(key)))
         return .next
       }
-    }
-    try visit(assets, "assets", { (bytes) throws(StoreError) in try AssetRecord(decoding: bytes) }) {
-      (asset) throws(StoreError) in
-      for blob in [asset.source].compactMap(\.self) + asset.renditions.map(\.blob) {
-        try body(BlobPointer(kind: .asset, site: asset.site, subject: asset.id, blob: blob))
-      }
-    }
-    try visit(
-      generations, "generations", { (bytes) throws(StoreError) in try GenerationRecord(decoding: bytes) }
-    ) { (record) throws(StoreError) in
-      guard isLive(record) else { return }
-      for blob in [record.source].compactMap(\.self) + record.renditions.map(\.blob) {
-        try body(
-          BlobPointer(
-            kind: .generation, site: record.site, subject: record.asset, generation: record.generation,
-            blob: blob))
-      }
-    }
-    try visit(files, "files", { (bytes) throws(StoreError) in try FileRecord(decoding: bytes) }) {
-      (file) throws(StoreError) in
-      try body(BlobPointer(kind: .file, site: file.site, subject: file.path, blob: file.blob))
+      for pointer in record.pointers { try body(pointer) }
+      return .next
     }
   }
 }

@@ -100,12 +100,12 @@ public struct GarbageCollector: Sendable {
     report.removedGenerations = expired.count
 
     var marked: Set<BlobID> = []
-    var unreadable: UnreadableRecord?
-    try store.tables.forEachPointer(transaction.view, unreadable: { unreadable = $0 }) {
+    var unreadable: [UnreadableRecord] = []
+    try store.tables.forEachPointer(transaction.view, unreadable: &unreadable) {
       (pointer) throws(StoreError) in
       marked.insert(pointer.blob)
     }
-    if let unreadable {
+    if let unreadable = unreadable.first {
       throw StoreError(
         .damaged, operation: "collect",
         message: "a record cannot be read and might refer to any blob: run scrub first",

@@ -130,8 +130,9 @@ public struct Scrub: Sendable {
       result.checkedBlobs += 1
       result.checkedBytes += sizeBytes
       if found == id { return true }
+      // A record that cannot be read is told of with the pointers.
       let record = try store.index.read { (transaction) throws(StoreError) in
-        try store.tables.blob(transaction.view, id)
+        try? store.tables.blob(transaction.view, id)
       }
       result.damage[id] = record.map { $0.sizeBytes == sizeBytes } ?? true ? .wrongBytes : .wrongSize
     } catch {
@@ -165,9 +166,11 @@ public struct Scrub: Sendable {
     var suspects: Set<BlobID> = []
     var referenced: Set<BlobID> = []
     var pointers = 0
+    // The second pass, under the lock, tells of these.
+    var ignored: [UnreadableRecord] = []
     let tables = store.tables
     try store.index.read { (transaction) throws(StoreError) in
-      try tables.forEachPointer(transaction.view, unreadable: { _ in }) { (pointer) throws(StoreError) in
+      try tables.forEachPointer(transaction.view, unreadable: &ignored) { (pointer) throws(StoreError) in
         pointers += 1
         if referenced.insert(pointer.blob).inserted,
           try !isSound(pointer.blob, transaction.view) || result.damage[pointer.blob] != nil
@@ -197,11 +200,11 @@ public struct Scrub: Sendable {
         if size == nil || result.damage[id] != nil { broken.insert(id) }
       }
       var withoutRecord: Set<BlobID> = []
-      try tables.forEachPointer(transaction.view, unreadable: { unreadable.append($0) }) {
+      try tables.forEachPointer(transaction.view, unreadable: &unreadable) {
         (pointer) throws(StoreError) in
         if broken.contains(pointer.blob) {
           result.brokenPointers.append(pointer)
-        } else if suspects.contains(pointer.blob), try tables.blob(transaction.view, pointer.blob) == nil {
+        } else if suspects.contains(pointer.blob), try !hasRecord(pointer.blob, transaction.view) {
           withoutRecord.insert(pointer.blob)
         }
       }
@@ -216,6 +219,12 @@ public struct Scrub: Sendable {
     return record.sizeBytes == sizeBytes
   }
 
+  private func hasRecord(_ id: BlobID, _ view: IndexView) throws(StoreError) -> Bool {
+    var key = IndexKey()
+    key.set(id)
+    return try view.withValue(store.tables.blobs, key.bytes) { _ in true } ?? false
+  }
+
   private func repair(_ result: inout Result) throws(StoreError) {
     for (id, damage) in result.damage where damage != .missing {
       if try store.blobs.quarantine(id) { result.quarantined.append(id) }
@@ -223,8 +232,11 @@ public struct Scrub: Sendable {
     result.quarantined.sort()
     let now = store.options.nowMilliseconds()
     let missing = result.missingRecords
+    // Servers keep blobs open until the catalog's transaction moves. LMDB commits nothing for a transaction that
+    // writes nothing, so the time of the repair is written, and they look again.
     result.remadeRecords = try store.index.write { (transaction) throws(StoreError) in
       for id in missing { try store.requireBlob(id, transaction, nowMilliseconds: now) }
+      try store.tables.noteRepair(transaction, atMilliseconds: now)
       return missing.count
     }
   }
