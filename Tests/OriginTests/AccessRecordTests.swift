@@ -44,6 +44,13 @@ import Testing
     #expect(agent.unicodeScalars.map(\.value) == Self.hostile.map { UInt32($0) })
   }
 
+  @Test func anAnswerThatWasCutSaysSo() throws {
+    #expect(try json(Self.record())["complete"] == nil)
+    var record = Self.record()
+    record.isComplete = false
+    #expect(try json(record)["complete"] as? Bool == false)
+  }
+
   @Test func everyByteSurvivesJSON() throws {
     let all = (0...255).map { UInt8($0) }
     let line = try json(Self.record(target: all))

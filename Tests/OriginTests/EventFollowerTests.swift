@@ -84,7 +84,11 @@ final class CollectingConsumer: CatalogConsumer {
 
   @Test func bringsAllEventsInOrderAndMovesTheCursor() async throws {
     let folder = try StoreFolder()
-    for number in 0..<600 { try folder.publish(file: "\(number)", "text") }
+    let blob = try folder.stage(Array("text".utf8)).id
+    let drafts = (0..<600).map {
+      FileDraft(site: "default", path: "\($0)", blob: blob, mediaType: "text/plain")
+    }
+    try folder.store.publishFiles(drafts)
     let consumer = CollectingConsumer()
     try await follow(consumer, in: folder) { try await waitForCursor(folder, 600) }
     #expect(consumer.calls.flatMap { $0 }.map(\.subject) == (0..<600).map { "\($0)" })

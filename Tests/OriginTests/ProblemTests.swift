@@ -43,6 +43,7 @@ import Testing
       StoreError(code, operation: "read", underlying: 5, message: "it went wrong", context: "secret/place"))
     #expect(problem.status == status)
     #expect(problem.code == name)
+    #expect(problem.cause?.contains("it went wrong") == true, "the log is told")
     let body = String(decoding: problem.body, as: UTF8.self)
     #expect(!body.contains("secret/place") && !body.contains("it went wrong"))
   }

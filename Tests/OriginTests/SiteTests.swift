@@ -23,8 +23,11 @@ import Testing
     return [
       (info(.manifest), short), (info(.segment), short), (info(.thumbnail), short),
       (info(.manifest, immutable: true), forever), (info(.segment, immutable: true), forever),
-      (info(.progressive, immutable: true), forever), (info(.blob, immutable: true), forever),
-      (info(.progressive), "public, max-age=30"), (info(.file), "public, max-age=40"),
+      (info(.progressive, immutable: true), forever),
+      // Only for who holds a token.
+      (info(.blob, immutable: true), "private, max-age=86400, immutable"),
+      (info(.progressive), "public, max-age=30, stale-while-revalidate=5, stale-if-error=6"),
+      (info(.file), "public, max-age=40, stale-while-revalidate=5, stale-if-error=6"),
       (info(.error, status: 404), "public, max-age=3"), (info(.error, status: 410), "public, max-age=3"),
       (info(.error, status: 422), "public, max-age=3"), (info(.error, status: 400), "no-store"),
       (info(.error, status: 401), "no-store"), (info(.error, status: 403), "no-store"),
