@@ -65,7 +65,7 @@ let package = Package(
     .executableTarget(
       name: "headwater",
       dependencies: [
-        "Origin", "HTTP", "Packaging", "Store", "Loop", "HeadersPlugin", argumentParser, logging,
+        "Origin", "HTTP", "Store", "HeadersPlugin", argumentParser, logging,
       ],
       path: "Sources/headwater", swiftSettings: strict),
 
@@ -73,9 +73,14 @@ let package = Package(
     tests("PackagingTests", ["Packaging", "Codec"]),
     tests("LoopTests", ["Loop"]),
     tests("StoreTests", ["Store"]),
+    .target(
+      name: "PluginContract", dependencies: ["Origin", "Store", "Loop", logging],
+      path: "Tests/PluginContract", swiftSettings: strict),
     tests(
-      "OriginTests", ["Origin", "HTTP", "Packaging", "Store", "Loop", "HeadersPlugin", logging],
+      "OriginTests",
+      ["Origin", "HTTP", "Packaging", "Store", "Loop", "HeadersPlugin", "PluginContract", logging],
       exclude: ["ConfigCases"]),
+    tests("HeadersPluginTests", ["HeadersPlugin", "Origin", "Store", "PluginContract"]),
     .target(name: "Support", path: "Tests/Support", swiftSettings: strict),
     tests("EndToEnd", ["Support"]),
   ],

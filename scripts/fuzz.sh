@@ -15,6 +15,7 @@ seconds=${2:?usage: scripts/fuzz.sh TARGET SECONDS}
 # Target name -> what is compiled into one module with Tests/Fuzz/TARGET/*.swift.
 case $target in
 HTTP) sources="Sources/HTTP/*.swift Tests/HTTPTests/HTTPInvariants.swift Tests/HTTPTests/SplitMix64.swift" ;;
+Packaging) sources="$(find Sources/Packaging -name '*.swift')" ;;
 *)
   echo "fuzz.sh: no target named $target" >&2
   exit 64
@@ -36,8 +37,8 @@ swiftc -swift-version 6 -O -parse-as-library -sanitize=fuzzer,address \
 }
 
 if [ "$seconds" -eq 0 ]; then
-  exec "$work/fuzz" -runs=0 -timeout=1 -rss_limit_mb=256 "$corpus"
+  exec "$work/fuzz" -runs=0 -timeout=5 -rss_limit_mb=256 "$corpus"
 fi
 # New inputs go to .run, not into the corpus: the first folder is the one libFuzzer writes to.
-exec "$work/fuzz" -max_total_time="$seconds" -max_len=4096 -timeout=1 -rss_limit_mb=256 \
+exec "$work/fuzz" -max_total_time="$seconds" -max_len=4096 -timeout=5 -rss_limit_mb=256 \
   -artifact_prefix="$work/" -print_final_stats=1 "$work/found" "$corpus"

@@ -90,19 +90,18 @@ import Testing
     #expect((fragment.runFlags & 0x800 != 0) == shape.hasComposition)
     let needsColumn = shape.kind == .video && [[0, 4], [3]].contains(shape.syncSamples)
     #expect((fragment.runFlags & 0x400 != 0) == needsColumn)
-    #expect(MediaSegment.headBytes(track: track, samples: samples) == segment.head.count)
-    #expect(MediaSegment.totalBytes(track: track, samples: samples) == segment.totalBytes)
+    #expect(segment.totalBytes == UInt64(segment.head.count) + segment.slices.reduce(0) { $0 + $1.count })
   }
 
-  @Test func shiftsCompositionOffsetsWithinTheirBits() throws {
+  @Test func leavesCompositionOffsetsAsTheyAre() throws {
     var track = WriterFixture.video()
     track.presentationShiftTicks = -2002
     let samples = WriterFixture.samples(
       count: 4, durationTicks: 1001, composition: { [2002, 4004, Int32.min, 0][$0] })
     let fragment = try #require(
       ParsedFragment(MediaSegment.make(track: track, sequenceNumber: 1, samples: samples).head))
-    #expect(fragment.rows.map(\.compositionOffsetTicks) == [0, 2002, .min, -2002])
-    let plain = WriterFixture.samples(count: 4, durationTicks: 1001, composition: { _ in 2002 })
+    #expect(fragment.rows.map(\.compositionOffsetTicks) == [2002, 4004, .min, 0])
+    let plain = WriterFixture.samples(count: 4, durationTicks: 1001, composition: { _ in 0 })
     let even = try #require(
       ParsedFragment(MediaSegment.make(track: track, sequenceNumber: 1, samples: plain).head))
     #expect(even.runFlags & 0x800 == 0)
@@ -147,7 +146,6 @@ import Testing
     #expect(fragment.mdat.payload.lowerBound - fragment.mdat.range.lowerBound == headerBytes)
     #expect(fragment.mdat.payload.count == Int(first) + Int(second))
     #expect(fragment.dataOffset == segment.head.count)
-    #expect(MediaSegment.headBytes(track: WriterFixture.video(), samples: samples) == segment.head.count)
     #expect(segment.totalBytes == UInt64(segment.head.count) + UInt64(first) + UInt64(second))
   }
 

@@ -272,7 +272,7 @@ import Testing
         // Sound with composition offsets does not occur; everything else does.
         if track.kind == .audio { for index in samples.indices { samples[index].compositionOffsetTicks = 0 } }
         let bound = 144 + (track.kind == .video ? 16 : 8) * count
-        #expect(MediaSegment.headBytes(track: track, samples: samples) <= bound)
+        #expect(MediaSegment.make(track: track, sequenceNumber: 1, samples: samples).head.count <= bound)
       }
     }
   }

@@ -141,7 +141,9 @@ extension ServerConfiguration {
     ],
     validate: { table in
       guard table.strings("listen").isEmpty else {
-        return Set(table.strings("listen")).contains(table.string("admin"))
+        // Port 0 is a different one each time it is asked for.
+        let admin = table.string("admin")
+        return !admin.hasSuffix(":0") && table.strings("listen").contains(admin)
           ? [
             ConfigComplaint(
               at: ["admin"], "listen and admin both have \(table.string("admin"))", code: .duplicate)

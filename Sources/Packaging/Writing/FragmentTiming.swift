@@ -16,13 +16,14 @@
 //    keeps no sample of that hour; were its decode times kept, players that place fragments by `tfdt`
 //    alone would put them an hour late. r is never more than -s, so nothing is presented early, and never
 //    more than the first decode time, so no `tfdt` is negative. What is left is k = -s - r:
-//      a. k = 0: nothing more to do.
-//      b. Video of which no kept sample is presented before 0: the usual delay of B frames. Composition
-//         offsets shrink by k and may become negative, which version 1 of `trun` allows and CMAF prefers
-//         to an edit list. Players that ignore edit lists are exact too.
-//      c. Anything else (encoder priming of sound; video cut inside a GOP, whose first pictures must be
-//         decoded but not shown): an edit list of one entry with `media_time` k. Samples that end before
-//         k are decoded and not presented, which no composition offset can express.
+//    Where k > 0 (the delay of B frames; encoder priming of sound; video cut inside a GOP, whose first
+//    pictures must be decoded but not shown) the init segment has an edit list of one entry with
+//    `media_time` k. Samples that end before k are decoded and not presented.
+//
+// The delay of B frames could be written as negative composition offsets instead (`trun` version 1, and
+// the only way under the `cmf2` brand). It was, and libavformat showed pictures 33 to 83 ms late against
+// the sound: it moves a track of negative offsets as a whole, anew where a fragment begins. The edit list
+// is what most of the world's fragmented files carry, and every player tried is exact with it.
 //
 // The rule depends only on the track and on the decode time of its first kept sample, so the init segment
 // and all fragments agree, on every node and after every restart. CMAF (ISO/IEC 23000-19 §7.5.13) allows
@@ -33,8 +34,6 @@
 public struct FragmentTiming: Sendable, Equatable {
   /// Added to a source decode time to get the time in `tfdt`.
   public let decodeShiftTicks: Int64
-  /// Added to every composition offset; never positive.
-  public let compositionShiftTicks: Int64
   /// `media_time` of the one edit the init segment carries; `nil` where it carries none.
   public let editMediaTicks: Int64?
 
@@ -46,7 +45,6 @@ public struct FragmentTiming: Sendable, Equatable {
     let shiftTicks = track.presentationShiftTicks
     guard shiftTicks < 0 else {
       decodeShiftTicks = shiftTicks
-      compositionShiftTicks = 0
       editMediaTicks = nil
       return
     }
@@ -54,15 +52,7 @@ public struct FragmentTiming: Sendable, Equatable {
     let setBackTicks = min(trimTicks, Int64(clamping: firstDecodeTicks))
     let leftTicks = trimTicks - setBackTicks
     decodeShiftTicks = -setBackTicks
-    // An offset has 32 bits; a shift near that size cannot be a B-frame delay and goes to the edit list.
-    let fitsOffsets = leftTicks <= Int64(Int32.max / 2)
-    if track.kind == .video, track.presentationStartTicks >= 0, fitsOffsets {
-      compositionShiftTicks = -leftTicks
-      editMediaTicks = nil
-    } else {
-      compositionShiftTicks = 0
-      editMediaTicks = leftTicks > 0 ? leftTicks : nil
-    }
+    editMediaTicks = leftTicks > 0 ? leftTicks : nil
   }
 
   /// The `tfdt` time of a fragment whose first sample has the source decode time `decodeTicks`. A sum
@@ -73,10 +63,5 @@ public struct FragmentTiming: Sendable, Equatable {
       ? decodeTicks.subtractingReportingOverflow(decodeShiftTicks.magnitude)
       : decodeTicks.addingReportingOverflow(decodeShiftTicks.magnitude)
     return overflow ? (decodeShiftTicks < 0 ? 0 : .max) : sum
-  }
-
-  /// The offset `trun` states for a sample whose source offset is `compositionOffsetTicks`.
-  func compositionOffset(_ compositionOffsetTicks: Int32) -> Int32 {
-    Int32(clamping: Int64(compositionOffsetTicks) + compositionShiftTicks)
   }
 }

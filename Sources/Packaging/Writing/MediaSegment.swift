@@ -48,28 +48,11 @@ public struct MediaSegment: Sendable, Equatable {
     track: Track, sequenceNumber: UInt32, samples: [Sample], firstDecodeTicks: UInt64 = 0
   ) -> MediaSegment {
     let timing = FragmentTiming(track: track, firstDecodeTicks: firstDecodeTicks)
-    let layout = FragmentLayout(track: track, timing: timing, samples: samples)
+    let layout = FragmentLayout(track: track, samples: samples)
     return MediaSegment(
       head: layout.head(sequenceNumber: sequenceNumber, timing: timing, samples: samples),
       slices: layout.slices(of: samples),
       totalBytes: UInt64(layout.headBytes) + layout.mediaBytes)
-  }
-
-  /// The size of the head that `make` would give, without making it.
-  ///
-  /// - Complexity: one pass over the samples; no allocation.
-  public static func headBytes(track: Track, samples: [Sample], firstDecodeTicks: UInt64 = 0) -> Int {
-    let timing = FragmentTiming(track: track, firstDecodeTicks: firstDecodeTicks)
-    return FragmentLayout(track: track, timing: timing, samples: samples).headBytes
-  }
-
-  /// The `totalBytes` that `make` would give, without making the segment.
-  ///
-  /// - Complexity: one pass over the samples; no allocation.
-  public static func totalBytes(track: Track, samples: [Sample], firstDecodeTicks: UInt64 = 0) -> UInt64 {
-    let timing = FragmentTiming(track: track, firstDecodeTicks: firstDecodeTicks)
-    let layout = FragmentLayout(track: track, timing: timing, samples: samples)
-    return UInt64(layout.headBytes) + layout.mediaBytes
   }
 
   /// The most bytes a head with `sampleCount` samples may have, for rates that must not be understated
@@ -103,7 +86,7 @@ private struct FragmentLayout {
   var sliceCount = 0
   var sampleCount: Int
 
-  init(track: Track, timing: FragmentTiming, samples: [Sample]) {
+  init(track: Track, samples: [Sample]) {
     isVideo = track.kind == .video
     sampleCount = samples.count
     guard let first = samples.first else { return }
@@ -115,7 +98,7 @@ private struct FragmentLayout {
       if sample.durationTicks != first.durationTicks { durationsDiffer = true }
       if sample.sizeBytes != first.sizeBytes { sizesDiffer = true }
       if sample.isSync { syncCount += 1 }
-      if timing.compositionOffset(sample.compositionOffsetTicks) != 0 { hasCompositionColumn = true }
+      if sample.compositionOffsetTicks != 0 { hasCompositionColumn = true }
       mediaBytes &+= UInt64(sample.sizeBytes)
       if sample.sizeBytes > 0 {
         if sample.offset != endOfSlice { sliceCount += 1 }
@@ -195,7 +178,7 @@ private struct FragmentLayout {
     writer.u32(UInt32(truncatingIfNeeded: sampleCount))
     writer.u32(UInt32(truncatingIfNeeded: movieFragmentBytes + mediaHeaderBytes))
     if hasFirstSampleFlags { writer.u32(Self.syncFlags) }
-    rows(samples, timing: timing, into: &writer)
+    rows(samples, into: &writer)
     writer.end(trun)
     writer.end(traf)
     writer.end(moof)
@@ -211,7 +194,7 @@ private struct FragmentLayout {
     return writer.bytes
   }
 
-  private func rows(_ samples: [Sample], timing: FragmentTiming, into writer: inout BoxWriter) {
+  private func rows(_ samples: [Sample], into writer: inout BoxWriter) {
     let hasDurationColumn = sharedDurationTicks == nil
     let hasSizeColumn = sharedSizeBytes == nil
     writer.rows(count: sampleCount, rowBytes: rowBytes) { table, start in
@@ -231,7 +214,7 @@ private struct FragmentLayout {
           offset += 4
         }
         if hasCompositionColumn {
-          let ticks = timing.compositionOffset(sample.compositionOffsetTicks)
+          let ticks = sample.compositionOffsetTicks
           table.storeBytes(of: ticks.bigEndian, toByteOffset: offset, as: Int32.self)
           offset += 4
         }
