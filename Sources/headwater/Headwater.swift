@@ -10,6 +10,6 @@ struct Headwater: AsyncParsableCommand {
     version: HeadwaterVersion.text,
     subcommands: [
       ServeCommand.self, CheckCommand.self, ImportCommand.self, PutCommand.self, AssetsCommand.self,
-      ScrubCommand.self, GCCommand.self, ExplainCommand.self, PluginsCommand.self,
+      ScrubCommand.self, GCCommand.self, ExplainCommand.self, PluginsCommand.self, BenchIndexCommand.self,
     ])
 }

@@ -95,6 +95,7 @@ import Testing
   }
 
   /// Filters that change what they must not, by what they do to the fields.
+  // Not final, for the filters below; none has state that changes but what one test counts.
   class Filtering: Plugin, @unchecked Sendable {
     // Subclasses hold nothing.
     class var declaration: PluginDeclaration { PluginContractTests.declaration() }
@@ -107,32 +108,33 @@ import Testing
     }
   }
 
+  // As its parent, which says why.
   final class AddingLength: Filtering, @unchecked Sendable {
-    // As its parent.
     override func change(_ fields: inout HeaderFields, _ answer: AnswerInfo) {
       if answer.kind == .blob { fields.add("content-length", "5") }
     }
   }
 
+  // As its parent, which says why.
   final class DroppingTag: Filtering, @unchecked Sendable {
-    // As its parent.
     override func change(_ fields: inout HeaderFields, _ answer: AnswerInfo) {
       if answer.status == 416 { fields.remove("etag") }
     }
   }
 
+  // As its parent, which says why.
   final class Splitting: Filtering, @unchecked Sendable {
-    // As its parent.
     override func change(_ fields: inout HeaderFields, _ answer: AnswerInfo) {
       fields.set("X-Where", "here\r\nX-Injected: 1")
     }
   }
 
+  // As its parent, which says why.
   final class Naming: Filtering, @unchecked Sendable {
-    // As its parent.
     override func change(_ fields: inout HeaderFields, _ answer: AnswerInfo) { fields.set("X Where", "here") }
   }
 
+  // As its parent, which says why.
   final class Counting: Filtering, @unchecked Sendable {
     // The counter is atomic.
     private let count = Atomic<Int>(0)

@@ -66,8 +66,8 @@ class JournalingPlugin: Plugin, @unchecked Sendable {
   }
 }
 
+// As its parent, which says why.
 final class SecondJournalingPlugin: JournalingPlugin, @unchecked Sendable {
-  // As its parent.
   override class var declaration: PluginDeclaration { declaration(named: "second") }
 }
 

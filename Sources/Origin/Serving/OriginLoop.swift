@@ -223,7 +223,8 @@ final class OriginLoop: Router {
   /// Has a worker put a segment's parts together; without room for that the parts do.
   private func assemble(_ wish: HotTable.Wish) {
     let representation = wish.representation
-    _ = server.workers.submit({ Assembly.assemble(representation) }, on: loop) { assembled in
+    let assemble: @Sendable () -> Representation? = { Assembly.assemble(representation) }
+    _ = server.workers.submit(assemble, on: loop) { assembled in
       guard let assembled else { return }
       self.counters.assembledSegments.add(1)
       self.hot.fulfil(wish, with: assembled)
