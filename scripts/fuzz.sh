@@ -37,8 +37,9 @@ swiftc -swift-version 6 -O -parse-as-library -sanitize=fuzzer,address \
 }
 
 if [ "$seconds" -eq 0 ]; then
-  exec "$work/fuzz" -runs=0 -timeout=5 -rss_limit_mb=256 "$corpus"
+  exec "$work/fuzz" -runs=0 -timeout=5 -rss_limit_mb=1024 -malloc_limit_mb=256 "$corpus"
 fi
+# What one input may take is the malloc limit. The limit on the whole is wide, because the sanitizer keeps what was freed.
 # New inputs go to .run, not into the corpus: the first folder is the one libFuzzer writes to.
-exec "$work/fuzz" -max_total_time="$seconds" -max_len=4096 -timeout=5 -rss_limit_mb=256 \
+exec "$work/fuzz" -max_total_time="$seconds" -max_len=4096 -timeout=5 -rss_limit_mb=1024 -malloc_limit_mb=256 \
   -artifact_prefix="$work/" -print_final_stats=1 "$work/found" "$corpus"

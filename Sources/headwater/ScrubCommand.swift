@@ -6,14 +6,14 @@ import Store
 struct ScrubCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "scrub",
-    abstract: "Re-hash every blob and check every pointer; exit 1 on damage.",
+    abstract: "Re-hash every blob, check every pointer and packaging index; exit 1 on damage.",
     discussion: """
       With --repair damaged blobs go to quarantine/, so that they are never served as whole, and missing \
-      records of whole blobs are made again. What is lost is named by the assets and files that point at it.
+      records of whole blobs and packaging indexes are made again. What is lost is named by the assets and files that point at it.
       """)
 
   @OptionGroup var options: CommandOptions
-  @Flag(help: "Quarantine damaged blobs and remake missing records.")
+  @Flag(help: "Quarantine damaged blobs and remake missing records and indexes.")
   var repair = false
   @Option(name: .long, help: "Most megabytes to read in a second, to leave the disk to the server.")
   var limitMegabytes: Int?
@@ -37,6 +37,8 @@ struct ScrubCommand: ParsableCommand {
     var missingRecords: [String]
     var remadeRecords: Int
     var unreadableRecords: [String]
+    var unusableIndexes: [String]
+    var remadeIndexes: [String]
     var orphans: [String]
     var strangers: Int
   }
@@ -58,15 +60,23 @@ struct ScrubCommand: ParsableCommand {
         return true
       }
       bar.clear()
-      report(result)
-      // After a repair the damage is out of the way, but what it took with it is still missing.
-      if !result.isClean { throw ExitCode.failure }
+      var indexes = IndexUpkeep.Report()
+      for site in configuration.sites {
+        let found = try IndexUpkeep(store: store).run(
+          site: site.name, segmentMilliseconds: UInt32(site.packaging.segmentMilliseconds), repairs: repair)
+        indexes.unusable += found.unusable
+        indexes.remade += found.remade
+      }
+      let isClean = result.isClean && indexes.unusable.count == indexes.remade.count
+      report(result, indexes, isClean)
+      // After a repair damaged blobs are out of the way, but what they held is still missing.
+      if !isClean { throw ExitCode.failure }
     }
   }
 
-  private func report(_ result: Scrub.Result) {
+  private func report(_ result: Scrub.Result, _ indexes: IndexUpkeep.Report, _ isClean: Bool) {
     let row = Row(
-      clean: result.isClean, checkedBlobs: result.checkedBlobs, checkedBytes: result.checkedBytes,
+      clean: isClean, checkedBlobs: result.checkedBlobs, checkedBytes: result.checkedBytes,
       checkedPointers: result.checkedPointers,
       damaged: Dictionary(uniqueKeysWithValues: result.damage.map { ($0.key.hex, $0.value.rawValue) }),
       quarantined: result.quarantined.map(\.hex),
@@ -74,6 +84,7 @@ struct ScrubCommand: ParsableCommand {
         Row.Pointer(kind: $0.kind.rawValue, site: $0.site, subject: $0.subject, blob: $0.blob.hex)
       }, missingRecords: result.missingRecords.map(\.hex), remadeRecords: result.remadeRecords,
       unreadableRecords: result.unreadableRecords.map { "\($0.table) \($0.key)" },
+      unusableIndexes: indexes.unusable.map(\.hex), remadeIndexes: indexes.remade.map(\.hex),
       orphans: result.orphans.map(\.hex), strangers: result.strangers.count)
     if json { return Terminal.json(row) }
     for (blob, damage) in row.damaged.sorted(by: { $0.key < $1.key }) {
@@ -84,6 +95,9 @@ struct ScrubCommand: ParsableCommand {
       Terminal.line("broken\t\(pointer.kind)\t\(pointer.site)\t\(pointer.subject)\t\(pointer.blob)")
     }
     for blob in row.missingRecords { Terminal.line("no-record\t\(blob)") }
+    for blob in row.unusableIndexes {
+      Terminal.line("index\t\(blob)\t\(row.remadeIndexes.contains(blob) ? "remade" : "unusable")")
+    }
     for record in row.unreadableRecords { Terminal.line("unreadable\t\(record)") }
     Terminal.error(
       "\(row.clean ? "clean" : "DAMAGED"): \(row.checkedBlobs) blobs, \(row.checkedBytes) bytes, \(row.checkedPointers) pointers checked; \(row.orphans.count) unreferenced, \(row.strangers) foreign file(s)"

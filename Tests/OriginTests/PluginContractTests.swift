@@ -95,9 +95,8 @@ import Testing
   }
 
   /// Filters that change what they must not, by what they do to the fields.
-  // Not final, for the filters below; none has state that changes but what one test counts.
+  // Subclasses hold nothing that changes.
   class Filtering: Plugin, @unchecked Sendable {
-    // Subclasses hold nothing.
     class var declaration: PluginDeclaration { PluginContractTests.declaration() }
     required init(site: String, settings: ConfigTable) throws(PluginError) {}
     func join(_ pipeline: inout PipelineBuilder) { pipeline.add(Filter(plugin: self)) }

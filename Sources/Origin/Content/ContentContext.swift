@@ -92,7 +92,7 @@ public final class ContentContext {
     let sidecar: BlobFile?
     do throws(StoreError) { sidecar = try store.blobs.openSidecar(id) } catch { throw Problem(error) }
     guard let sidecar else {
-      throw .damaged("blob \(id.hex) has no packaging index; import the file again to remake it")
+      throw .damaged("blob \(id.hex) has no packaging index; scrub --repair makes it again")
     }
     return sidecar
   }
@@ -116,7 +116,7 @@ final class LoadedIndex {
       }
       self.index = index
     } catch {
-      throw .damaged("packaging index: \(error); import the file again to remake it")
+      throw .damaged("packaging index: \(error); scrub --repair makes it again")
     }
   }
 
@@ -130,7 +130,7 @@ final class LoadedIndex {
       let bytes = try sidecar.read(offset: range.offset, count: range.count)
       return try index.samples(track: track, segment: segment, in: bytes.span)
     } catch {
-      throw .damaged("packaging index: \(error); import the file again to remake it")
+      throw .damaged("packaging index: \(error); scrub --repair makes it again")
     }
   }
 }

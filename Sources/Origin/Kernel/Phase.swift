@@ -51,7 +51,7 @@ public protocol HeaderFilter: Sendable {
 }
 
 /// Hears of every finished exchange of the site, after its last byte was handed to the kernel.
-public protocol LogHandler: Sendable {
+public protocol AccessLogger: Sendable {
   func log(_ record: AccessRecord)
 }
 

@@ -5,7 +5,7 @@ public struct PipelineBuilder {
   var locate: [any LocateHandler] = []
   var content: [any ContentHandler] = []
   var headerFilters: [any HeaderFilter] = []
-  var logs: [any LogHandler] = []
+  var logs: [any AccessLogger] = []
 
   public init() {}
 
@@ -13,7 +13,7 @@ public struct PipelineBuilder {
   public mutating func add(_ handler: any LocateHandler) { locate.append(handler) }
   public mutating func add(_ handler: any ContentHandler) { content.append(handler) }
   public mutating func add(_ handler: any HeaderFilter) { headerFilters.append(handler) }
-  public mutating func add(_ handler: any LogHandler) { logs.append(handler) }
+  public mutating func add(_ handler: any AccessLogger) { logs.append(handler) }
 }
 
 /// The handlers of one site, phase by phase, in the order in which they run.
@@ -25,7 +25,7 @@ public struct Pipeline: Sendable {
   public let locate: [any LocateHandler]
   public let content: [any ContentHandler]
   public let headerFilters: [any HeaderFilter]
-  public let logs: [any LogHandler]
+  public let logs: [any AccessLogger]
 
   public init(plugins: [any Plugin]) {
     var builder = PipelineBuilder()

@@ -86,6 +86,11 @@ extension Problem {
     status: 500, code: "internal", title: "Internal error",
     detail: "The server could not make this answer; its log has the request id with the reason.")
 
+  /// Not answered but logged: there is no room for a head to answer with.
+  static let headTooLarge = Problem(
+    status: 500, code: "head-too-large", title: "Response head too large",
+    detail: "Header rules add more than an answer's head may hold; shorten them.")
+
   public static let overloaded = Problem(
     status: 503, code: "overloaded", title: "Overloaded",
     detail: "The server is at its limit; try again soon.",

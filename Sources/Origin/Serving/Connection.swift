@@ -322,7 +322,12 @@ final class Connection: SocketDelegate {
     }
   }
 
-  private func send(_ headBytes: Int, _ body: ResponseBody = ResponseBody(bytes: [])) {
+  /// - Parameter headBytes: the head's bytes in the output buffer; nil when a plugin's fields do not fit there.
+  private func send(_ headBytes: Int?, _ body: ResponseBody = ResponseBody(bytes: [])) {
+    guard let headBytes else {
+      owner.log(.headTooLarge, nil)
+      return abort()
+    }
     let head = UnsafeRawBufferPointer(rebasing: owner.output[..<headBytes])
     answerBytes = UInt64(headBytes) + body.lengthBytes
     owner.counters.sentBytes.add(answerBytes)

@@ -16,8 +16,8 @@ struct ResponseWriter {
     self.exchange = exchange
   }
 
-  /// Returns the bytes written.
-  func write(_ plan: ResponsePlan, _ representation: Representation) -> Int {
+  /// Returns the bytes written; nil where the fields do not fit the output buffer.
+  func write(_ plan: ResponsePlan, _ representation: Representation) -> Int? {
     var writer = HeadWriter(into: owner.output)
     writer.appendStatusLine(plan.status)
     if let multipart = plan.multipart {
@@ -48,7 +48,7 @@ struct ResponseWriter {
   }
 
   /// The head of a problem document, with the fields its site and the representation it is about add.
-  func write(_ problem: Problem, bodyBytes: [UInt8], site: Site?, _ about: Representation?) -> Int {
+  func write(_ problem: Problem, bodyBytes: [UInt8], site: Site?, _ about: Representation?) -> Int? {
     var fields = HeaderFields()
     fields.set("Content-Type", "application/problem+json")
     if let site {
@@ -67,14 +67,14 @@ struct ResponseWriter {
     return finish(&writer)
   }
 
-  func writePreflight(_ site: Site) -> Int {
+  func writePreflight(_ site: Site) -> Int? {
     var writer = HeadWriter(into: owner.output)
     writer.appendStatusLine(204)
     writer.append(site.preflightLines)
     return finish(&writer)
   }
 
-  private func finish(_ writer: inout HeadWriter) -> Int {
+  private func finish(_ writer: inout HeadWriter) -> Int? {
     writer.append(owner.dateLine)
     if !keepsAlive {
       writer.append("Connection: close\r\n")
@@ -84,7 +84,7 @@ struct ResponseWriter {
     writer.append("X-Request-Id: ")
     writer.append(owner.requestID)
     writer.append("\r\n\r\n")
-    return writer.count
+    return writer.overflowed ? nil : writer.count
   }
 }
 

@@ -187,12 +187,16 @@ public final class Server: Sendable {
     }
   }
 
+  /// Events that every plugin has seen are kept this long, for those that come later.
+  private static let eventAgeMilliseconds: Int64 = 7 * 24 * 3600 * 1000
+
   private func maintain() {
     let store = store
     let logger = logger
     let maintain: @Sendable () -> String? = {
       do throws(StoreError) {
         try store.maintain()
+        _ = try store.trimEvents(olderThanMilliseconds: Self.eventAgeMilliseconds)
         return nil
       } catch { return "\(error)" }
     }
