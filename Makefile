@@ -15,8 +15,10 @@ help: ## print this list
 deps:
 	@scripts/install-deps.sh build
 
+# Swift's own libraries are linked in, so that the program runs where no Swift is installed. lld, because ld.gold warns
+# of a function that nothing here calls.
 build: deps ## build the program, optimised: .build/release/headwater
-	swift build -c release --product headwater
+	swift build -c release --product headwater --static-swift-stdlib -Xswiftc -use-ld=lld
 
 run: ## install what is missing, build, import a demo clip (or VIDEO=film.mp4), serve, say what to open
 	@scripts/install-deps.sh build $(if $(VIDEO),,test)

@@ -296,6 +296,32 @@ extension EndToEnd {
 
     // MARK: - Damage
 
+    @Test func scrubMakesAPackagingIndexAgain() throws {
+      let server = try ServerUnderTest()
+      try server.importAsset("film", Fixtures.path("h264-aac-faststart.mp4"))
+      try server.start()
+      let playlist = try server.request("GET", "/v/film/master.m3u8").body
+      #expect(try server.stop() == 0)
+      let blobs = server.folder.path("storage/blobs")
+      let indexes = try FileManager.default.subpathsOfDirectory(atPath: blobs).filter {
+        $0.hasSuffix(".index")
+      }
+      let index = blobs + "/" + (try #require(indexes.first))
+      try FileManager.default.removeItem(atPath: index)
+      try Data("no index".utf8).write(to: URL(filePath: index))
+
+      let found = try server.headwater(["scrub"])
+      #expect(found.status == 1 && found.text.contains("index"), "\(found.text) \(found.errors)")
+      try server.start()
+      let broken = try server.request("GET", "/v/film/master.m3u8")
+      #expect(broken.status == 500 && broken.text.contains("blob-damaged"), "\(broken.text)")
+      #expect(try server.request("GET", "/v/film/source").status == 200)
+      let repaired = try server.headwater(["scrub", "--repair"])
+      #expect(repaired.status == 0, "\(repaired.text) \(repaired.errors)")
+      #expect(try server.request("GET", "/v/film/master.m3u8").body == playlist, "without a restart")
+      #expect(try server.stop() == 0)
+    }
+
     @Test func scrubFindsAFlippedBit() throws {
       let server = try ServerUnderTest()
       try server.importAsset("film", Fixtures.path("h264-aac-faststart.mp4"))
