@@ -23,7 +23,7 @@ public struct ServerConfiguration: Sendable, Equatable {
   /// What one client may cost.
   public struct Limits: Sendable, Equatable {
     public var requestLineBytes: Int
-    /// Request line, fields and the empty line together.
+    /// Fields and the empty line together, without the request line.
     public var headerBlockBytes: Int
     public var fields: Int
     /// Ranges in one request.
@@ -165,7 +165,7 @@ extension ServerConfiguration {
         "Longest method, target and version together; 414 beyond.", example: "4KiB"),
       .size(
         "header_block", default: "32KiB", from: "1KiB", to: "64KiB",
-        "Longest request head, the request line included; 431 beyond.", example: "16KiB"),
+        "Longest block of header fields, without the request line; 431 beyond.", example: "16KiB"),
       .integer(
         "fields", default: 100, in: 8...1000, "Most header fields in a request; 431 beyond.", example: 64),
       .integer(
@@ -188,15 +188,7 @@ extension ServerConfiguration {
         "hot_segments", default: "256MiB", from: "0B", to: "1TiB",
         "Memory for segments that are asked for again and again, kept in one piece so that they leave like a file.",
         example: "1GiB"),
-    ],
-    validate: { table in
-      guard table.sizeBytes("request_line") > table.sizeBytes("header_block") else { return [] }
-      return [
-        ConfigComplaint(
-          at: ["request_line"], "request_line is part of header_block and cannot be larger", code: .outOfRange
-        )
-      ]
-    })
+    ])
 
   private static let log = ConfigSection(
     "log", "What is written about the work. Secrets and tokens never are.",

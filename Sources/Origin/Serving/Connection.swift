@@ -338,12 +338,14 @@ final class Connection: SocketDelegate {
       let whole = UnsafeRawBufferPointer(rebasing: owner.output[..<(headBytes + count)])
       switch socket.send(whole, more: false) {
       case .sent(whole.count): return finish()
-      case .sent(let sent): return startTransfer(Transfer(rest: whole, from: sent))
-      case .wouldBlock: return startTransfer(Transfer(rest: whole, from: 0))
+      case .sent(let sent):
+        return startTransfer(Transfer(rest: whole, from: sent, residency: owner.residency))
+      case .wouldBlock: return startTransfer(Transfer(rest: whole, from: 0, residency: owner.residency))
       case .failed: return abort()
       }
     }
-    let transfer = Transfer(slices: body.slices, lengthBytes: body.lengthBytes)
+    let transfer = Transfer(
+      slices: body.slices, lengthBytes: body.lengthBytes, residency: owner.residency)
     self.transfer = transfer
     continueTransfer(transfer.start(head, on: socket, owner.vectors))
   }

@@ -49,6 +49,7 @@ final class OriginLoop: Router {
   var head: RequestHead
   let output: UnsafeMutableRawBufferPointer
   let vectors = VectorTable()
+  let residency: ResidencyTable
   let counters: LoopCounters
   let deadlines: ConnectionDeadlines
   let requestIDs: RequestIDs
@@ -75,6 +76,7 @@ final class OriginLoop: Router {
     output = .allocate(byteCount: Self.outputBytes, alignment: 16)
     deadlines = ConnectionDeadlines(loop: loop, limits: snapshot.configuration.server.limits)
     requestIDs = RequestIDs()
+    residency = ResidencyTable(loop: loop)
     hot.assemblyBudgetBytes = server.share(snapshot.configuration.server.limits.hotSegmentsBytes)
     guard let first = snapshot.sites.sites.first else {
       throw StoreError(.invalid, operation: "serve", message: "no site is configured")

@@ -51,6 +51,7 @@ final class Transfer {
   private var within: UInt64 = 0
   private let gathers: Bool
   private let corks: Bool
+  private let residency: ResidencyTable
   /// Bytes that the kernel has taken, the head's included.
   private(set) var sentBytes: UInt64 = 0
   private var isCorked = false
@@ -68,7 +69,8 @@ final class Transfer {
   }
 
   /// What a full socket left over of an answer that was one piece.
-  init(rest: UnsafeRawBufferPointer, from sent: Int) {
+  init(rest: UnsafeRawBufferPointer, from sent: Int, residency: ResidencyTable) {
+    self.residency = residency
     head = Array(UnsafeRawBufferPointer(rebasing: rest[sent...]))
     sentBytes = UInt64(sent)
     slices = []
@@ -76,7 +78,8 @@ final class Transfer {
     corks = false
   }
 
-  init(slices: [BodySlice], lengthBytes: UInt64) {
+  init(slices: [BodySlice], lengthBytes: UInt64, residency: ResidencyTable) {
+    self.residency = residency
     head = []
     self.slices = slices
     gathers = slices.count > 2 && lengthBytes / UInt64(slices.count) < Self.gatherMeanBytes
@@ -198,7 +201,7 @@ final class Transfer {
       next += 1
     }
     for end in [min(upper, offset + UInt64(Self.turnBytes)), min(upper, offset + Self.fetchBytes)]
-    where file.isResident(offset: offset, count: Int(end - offset)) {
+    where residency.isResident(file, offset: offset, count: Int(end - offset)) {
       resident = Window(file: file, lower: offset, upper: end)
       return end - offset
     }
@@ -248,7 +251,7 @@ final class Transfer {
     }
     if let window, !isKnown(window) {
       let count = Int(window.upper - window.lower)
-      if !window.file.isResident(offset: window.lower, count: count) {
+      if !residency.isResident(window.file, offset: window.lower, count: count) {
         return .stopped(cold(window.file, window.lower, count))
       }
     }
