@@ -10,7 +10,7 @@ VIDEO ?=
 help: ## print this list
 	@echo "Headwater: a media origin server"
 	@echo
-	@sed -nE 's/^([a-z-]+):.*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -nE 's/^([a-z-]+):.*## (.*)$$/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 deps:
 	@scripts/install-deps.sh build
