@@ -29,8 +29,25 @@ extension BlobFile {
   }
 
   /// Brings bytes into the page cache; blocks, so for workers only.
+  ///
+  /// An error of the disk is not told here: sending meets it and ends the connection.
   func populate(offset: UInt64, count: Int) {
     posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_WILLNEED)
+    if !populateByMapping(offset: offset, count: count) { populateByReading(offset: offset, count: count) }
+  }
+
+  /// Has the kernel fault the pages in without copying a byte (MADV_POPULATE_READ, Linux 5.14). False where it can't.
+  private func populateByMapping(offset: UInt64, count: Int) -> Bool {
+    let page = UInt64(max(sysconf(Int32(_SC_PAGESIZE)), 1))
+    let lower = offset / page * page
+    let bytes = Int(offset - lower) + count
+    let made = mmap(nil, bytes, PROT_READ, MAP_SHARED, descriptor, off_t(lower))
+    guard let made, made != MAP_FAILED else { return false }
+    defer { munmap(made, bytes) }
+    return madvise(made, bytes, 22) == 0
+  }
+
+  private func populateByReading(offset: UInt64, count: Int) {
     withUnsafeTemporaryAllocation(byteCount: 64 << 10, alignment: 16) { buffer in
       var position = offset
       let end = offset + UInt64(count)
@@ -38,7 +55,6 @@ extension BlobFile {
         let read = pread(
           descriptor, buffer.baseAddress, min(buffer.count, Int(end - position)), off_t(position))
         if read < 0 && errno == EINTR { continue }
-        // At the end of the file, or on an error of the disk: sending finds out and ends the connection.
         if read <= 0 { return }
         position += UInt64(read)
       }
