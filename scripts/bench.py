@@ -171,7 +171,7 @@ events {{ worker_connections 20000; }}
 http {{
 {temporary}  access_log off;
   sendfile on;
-  tcp_nopush on;
+  tcp_nopush off;
   keepalive_timeout 300s;
   keepalive_requests 1000000000;
   open_file_cache max=10000 inactive=600s;

@@ -92,7 +92,7 @@ final class Transfer {
     var headTaken = 0
     var next: Outcome?
     if !gathers, case .blob? = slices.first?.source {
-      switch socket.send(head, more: true) {
+      switch socket.send(head, more: false) {
       case .sent(let count): headTaken = count
       case .wouldBlock: break
       case .failed: return .failed
