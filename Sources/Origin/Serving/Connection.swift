@@ -232,13 +232,13 @@ final class Connection: SocketDelegate {
   private func suspend(
     _ site: Site, _ work: @escaping @Sendable () async throws(Problem) -> Representation
   ) {
-    let ticket = ConnectionTicket(self)
     let loop = owner.loop
+    let connection = LoopBound(self, loop: loop)
     Task.immediate(executorPreference: loop) {
       let result: Result<Representation, Problem>
       do throws(Problem) { result = .success(try await work()) } catch { result = .failure(error) }
-      loop.preconditionOnLoop()
-      ticket.connection.resume(result, site)
+      // One that has ended meanwhile is closed, and does nothing with it.
+      connection.value.resume(result, site)
     }
   }
 
@@ -483,13 +483,4 @@ final class Connection: SocketDelegate {
     deadline.connection = nil
     owner.connectionClosed(self)
   }
-}
-
-/// Carries a connection through a closure that runs on its own loop again.
-///
-/// A connection that has ended meanwhile is in state `closed`, and whatever arrives for it does nothing.
-// The reference crosses threads inside closures, but is only ever used on the connection's loop.
-private final class ConnectionTicket: @unchecked Sendable {
-  let connection: Connection
-  init(_ connection: Connection) { self.connection = connection }
 }

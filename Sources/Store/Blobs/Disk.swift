@@ -165,6 +165,13 @@ enum Disk {
     return UInt64(raw.f_bavail).multipliedReportingOverflow(by: UInt64(raw.f_frsize)).partialValue < 1 << 20
   }
 
+  /// A clock that only goes forward, for measuring.
+  static func monotonicNanoseconds() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
+
   /// Wall clock, milliseconds since 1970.
   static func nowMilliseconds() -> Int64 {
     var time = timespec()

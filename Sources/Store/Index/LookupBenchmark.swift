@@ -1,5 +1,3 @@
-internal import Glibc
-
 /// How long the catalog takes to find a blob among many: the same tables, keys and records as in service.
 public enum LookupBenchmark {
   public struct Figures: Sendable, Equatable {
@@ -58,14 +56,8 @@ public enum LookupBenchmark {
   private static func time(_ rounds: Int, _ body: (Int) throws(StoreError) -> Void) throws(StoreError)
     -> Double
   {
-    let started = monotonicNanoseconds()
+    let started = Disk.monotonicNanoseconds()
     for round in 0..<rounds { try body(round) }
-    return Double(monotonicNanoseconds() - started) / Double(rounds)
-  }
-
-  private static func monotonicNanoseconds() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    return Double(Disk.monotonicNanoseconds() - started) / Double(rounds)
   }
 }

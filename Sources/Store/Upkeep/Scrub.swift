@@ -246,7 +246,7 @@ public struct Scrub: Sendable {
 private struct Throttle {
   let bytesPerSecond: UInt64?
   private var spentBytes: UInt64 = 0
-  private let startedNanoseconds = Throttle.monotonicNanoseconds()
+  private let startedNanoseconds = Disk.monotonicNanoseconds()
 
   init(bytesPerSecond: UInt64?) { self.bytesPerSecond = bytesPerSecond }
 
@@ -254,15 +254,9 @@ private struct Throttle {
     guard let bytesPerSecond, bytesPerSecond > 0 else { return }
     spentBytes += UInt64(count)
     let due = Double(spentBytes) / Double(bytesPerSecond)
-    let passed = Double(Throttle.monotonicNanoseconds() - startedNanoseconds) / 1e9
+    let passed = Double(Disk.monotonicNanoseconds() - startedNanoseconds) / 1e9
     if due > passed {
       usleep(UInt32(min(due - passed, 60) * 1e6))
     }
-  }
-
-  private static func monotonicNanoseconds() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
   }
 }
