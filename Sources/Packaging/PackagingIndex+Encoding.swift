@@ -206,16 +206,19 @@ extension PackagingIndex {
     return (segments, ranges)
   }
 
+  /// A codec is stored as its place here, from 1; 0 is one that is not packaged. Only ever appended to.
+  private static let codecNumbers: [TrackCodec] = [
+    .avc, .hevc, .aac, .av1, .vp9, .mp3, .ac3, .eac3, .flac, .opus, .alac,
+  ]
+
   private static func encode(_ track: Track, into output: inout ByteOutput) {
     output.append(track.id)
     output.append(track.kind.rawValue)
-    switch track.codec {
-    case .avc: output.append(UInt8(1))
-    case .hevc: output.append(UInt8(2))
-    case .aac: output.append(UInt8(3))
-    case .unsupported(let code):
+    if case .unsupported(let code) = track.codec {
       output.append(UInt8(0))
       output.append(code.rawValue)
+    } else {
+      output.append(UInt8(clamping: (Self.codecNumbers.firstIndex(of: track.codec) ?? 0) + 1))
     }
     output.append(blob: track.sampleEntry)
     output.append(text: track.codecString)
@@ -241,12 +244,12 @@ extension PackagingIndex {
     let id = try input.u32()
     guard let kind = TrackKind(rawValue: try input.u8()) else { throw .corrupt("track kind") }
     let codec: TrackCodec
-    switch try input.u8() {
-    case 0: codec = .unsupported(FourCC(rawValue: try input.u32()))
-    case 1: codec = .avc
-    case 2: codec = .hevc
-    case 3: codec = .aac
-    default: throw .corrupt("track codec")
+    let number = Int(try input.u8())
+    if number == 0 {
+      codec = .unsupported(FourCC(rawValue: try input.u32()))
+    } else {
+      guard number <= Self.codecNumbers.count else { throw .corrupt("track codec") }
+      codec = Self.codecNumbers[number - 1]
     }
     var track = Track(
       id: id, kind: kind, codec: codec, sampleEntry: try input.blob(), codecString: try input.text(),

@@ -10,7 +10,15 @@ public enum TrackKind: UInt8, Sendable, Equatable {
 public enum TrackCodec: Sendable, Equatable {
   case avc
   case hevc
+  case av1
+  case vp9
   case aac
+  case mp3
+  case ac3
+  case eac3
+  case flac
+  case opus
+  case alac
   /// Anything this version does not package; the value is the sample entry's four-character code.
   case unsupported(FourCC)
 }
