@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Measures Headwater beside nginx on this machine: same files, same client, two threads each.
 
-    scripts/bench.py             median of five interleaved rounds, about 8 minutes
-    scripts/bench.py --quick     two short rounds, about 1.5 minutes
+    scripts/bench.py             median of five interleaved rounds, about 12 minutes
+    scripts/bench.py --quick     two short rounds, about 3 minutes
     scripts/bench.py --write     also writes the tables into docs/PERFORMANCE.md, between its markers
     scripts/bench.py --only 1k   only the rows whose name contains this
 
 Plain HTTP/1.1 on loopback, warm page cache unless a row says cold. Server and client share the cores, so the
 rate shows both; the CPU time of the server for one request (user and system, from /proc) shows the server
 alone. nginx reads the very files of Headwater's storage (hard links); what Headwater makes on request was
-fetched from it before, and nginx sends that as static files. A difference in the bytes ends the run.
+fetched from it before, and nginx sends that as static files. A difference in the bytes ends the run. nginx runs
+twice: as Debian's nginx.conf has it, which the ratios and the limits are beside, and tuned: without `tcp_nopush`.
 """
 
 import argparse
@@ -147,13 +148,15 @@ class Headwater(Server):
 
 
 class Nginx(Server):
-    name = "nginx"
+    """nginx with the `sendfile` and `tcp_nopush` of Debian's nginx.conf, or with the latter switched off."""
 
-    def __init__(self, program, folder):
+    def __init__(self, program, folder, root, tcp_nopush):
+        self.name = "nginx" if tcp_nopush else "nginx without tcp_nopush"
         self.program = program
         self.folder = folder
-        self.root = folder / "root"
-        self.root.mkdir(parents=True)
+        self.root = root
+        self.folder.mkdir(parents=True)
+        self.root.mkdir(parents=True, exist_ok=True)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -171,7 +174,7 @@ events {{ worker_connections 20000; }}
 http {{
 {temporary}  access_log off;
   sendfile on;
-  tcp_nopush off;
+  tcp_nopush {"on" if tcp_nopush else "off"};
   keepalive_timeout 300s;
   keepalive_requests 1000000000;
   open_file_cache max=10000 inactive=600s;
@@ -353,8 +356,9 @@ def median(results):
 def compare(scenario, servers, rounds, seconds, folder):
     """Interleaved, so that what else the machine does meets both; who comes first alternates."""
     for path in scenario.paths:
-        if servers[0].get(path) != servers[1].get(path):
-            fail(f"{path} differs between {servers[0].name} and {servers[1].name}")
+        for other in servers[1:]:
+            if servers[0].get(path) != other.get(path):
+                fail(f"{path} differs between {servers[0].name} and {other.name}")
     results = {server.name: [] for server in servers}
     for number in range(rounds):
         for server in servers if number % 2 == 0 else servers[::-1]:
@@ -513,8 +517,9 @@ def main():
 
     folder = Path(tempfile.mkdtemp(prefix="headwater-bench-"))
     headwater = Headwater(options.binary, folder)
-    nginx = Nginx(nginx_program, folder / "nginx")
-    servers = [headwater, nginx]
+    nginx = Nginx(nginx_program, folder / "nginx", folder / "root", tcp_nopush=True)
+    tuned = Nginx(nginx_program, folder / "tuned", folder / "root", tcp_nopush=False)
+    servers = [headwater, nginx, tuned]
     try:
         started = time.monotonic()
         sizes = publish(headwater, nginx, folder)
@@ -523,6 +528,7 @@ def main():
         for path in video + audio:
             nginx.publish(path, headwater.get(path))
         nginx.start()
+        tuned.start()
 
         scenarios = [
             Scenario("1k object, 64 connections", 64, ["/f/1k"]),
@@ -540,31 +546,35 @@ def main():
                 continue
             print(f"bench: {scenario.name}", file=sys.stderr)
             found = compare(scenario, servers, rounds, seconds, folder)
-            ours, theirs = found["Headwater"], found["nginx"]
+            ours, theirs = found[headwater.name], found[nginx.name]
             measured[scenario.name] = ours["cpu_us"] / theirs["cpu_us"] if theirs["cpu_us"] else 0
             failures += [f"{scenario.name}: {name}: {row['failed']:.0f} failed" for name, row in found.items() if row["failed"]]
             rows.append([
                 scenario.name, f"{ours['rate']:,.0f}", f"{theirs['rate']:,.0f}", ratio(ours["rate"], theirs["rate"]),
                 f"{ours['cpu_us']:,.1f}", f"{theirs['cpu_us']:,.1f}", ratio(ours["cpu_us"], theirs["cpu_us"]),
                 f"{ours['p99_ms']:.2f}", f"{theirs['p99_ms']:.2f}",
+                ratio(ours["rate"], found[tuned.name]["rate"]), ratio(ours["cpu_us"], found[tuned.name]["cpu_us"]),
             ])
         report = table(
-            ["scenario", "req/s", "nginx", "ratio", "CPU µs/req", "nginx", "ratio", "p99 ms", "nginx"], rows)
+            ["scenario", "req/s", "nginx", "ratio", "CPU µs/req", "nginx", "ratio", "p99 ms", "nginx",
+             "req/s, tuned", "CPU, tuned"], rows)
 
         extra = []
         if options.only in "idle":
             print("bench: idle connections", file=sys.stderr)
             idle = min(4000 if options.quick else 10000, files - 1000)
             # Started anew, so that no memory freed by the rows above stands in for new memory.
-            for server in servers:
+            for server in (headwater, nginx):
                 server.stop()
                 server.start()
-            ours, theirs = (idle_bytes(server, idle) for server in servers)
+            ours, theirs = (idle_bytes(server, idle) for server in (headwater, nginx))
             extra.append([f"memory of an idle connection, {idle:,} open", f"{ours:,.0f} B", f"{theirs:,.0f} B"])
         if options.only in "cold":
             print("bench: hot beside cold", file=sys.stderr)
             os.sync()
-            cold = [beside_cold_readers(server, nginx, max(seconds, 2) * 2, folder) for server in servers]
+            cold = [
+                beside_cold_readers(server, nginx, max(seconds, 2) * 2, folder) for server in (headwater, nginx)
+            ]
             for name, key, unit in [
                 ("hot 64k ranges beside 8 cold readers, rate", "rate", "/s"), ("the same, p50", "p50_ms", " ms"),
                 ("the same, p99", "p99_ms", " ms"), ("the same, what the cold readers get", "cold_mib_s", " MiB/s"),

@@ -1,7 +1,7 @@
 extension PackagingIndex {
   private static let magic: [UInt8] = [0x48, 0x57, 0x50, 0x49]
   private static let checksumStart = 40
-  private static let segmentBytes = 36
+  private static let segmentBytes = 40
   /// No track takes fewer bytes: bounds a track count before it is believed.
   private static let smallestTrackBytes = 128
 
@@ -23,6 +23,12 @@ extension PackagingIndex {
       regions.append((start, columns.count - start))
       ranges.append(blockRanges(of: plan[number], blockStarts: blockStarts))
     }
+    var keyFrames: [(start: Int, count: Int)] = []
+    for track in movie.tracks {
+      let frames = KeyFrameTable.select(PlanTimeline(track))
+      keyFrames.append((columns.count, frames.count))
+      KeyFrameTable.encode(frames, into: &columns)
+    }
 
     let segmentCount = plan.reduce(0) { $0 + $1.count }
     var output = ByteOutput(capacityBytes: 8192 + segmentCount * segmentBytes + columns.count)
@@ -36,6 +42,8 @@ extension PackagingIndex {
       output.append(UInt64(regions[number].start))
       output.append(UInt32(regions[number].byteCount))
       output.append(UInt32(plan[number].count))
+      output.append(UInt64(keyFrames[number].start))
+      output.append(UInt32(keyFrames[number].count))
     }
     for track in movie.leftOut {
       output.append(track.id)
@@ -53,6 +61,7 @@ extension PackagingIndex {
         output.append(segment.startTicks)
         output.append(segment.decodeTicks)
         output.append(segment.mediaBytes)
+        output.append(segment.headBytes)
       }
     }
     let resident = output.count
@@ -100,6 +109,7 @@ extension PackagingIndex {
     var tracks: [Track] = []
     var regions: [ColumnRegion] = []
     var counts: [Int] = []
+    var keyFrames: [KeyFrameRegion] = []
     for _ in 0..<trackCount {
       tracks.append(try Self.decodeTrack(&input))
       let start = try input.u64()
@@ -109,6 +119,13 @@ extension PackagingIndex {
       }
       regions.append(ColumnRegion(offset: UInt64(header.residentBytes) + start, byteCount: byteCount))
       counts.append(Int(try input.u32()))
+      let frames = try input.u64()
+      let frameCount = try input.u32()
+      let frameBytes = UInt64(KeyFrameTable.headBytes) + UInt64(frameCount) * UInt64(KeyFrameTable.rowBytes)
+      guard frameCount == 0 || (frames <= columnBytes && frameBytes <= columnBytes - frames) else {
+        throw .corrupt("key frame region")
+      }
+      keyFrames.append(KeyFrameRegion(offset: UInt64(header.residentBytes) + frames, count: frameCount))
     }
     var leftOut: [LeftOutTrack] = []
     for _ in 0..<leftOutCount {
@@ -136,6 +153,7 @@ extension PackagingIndex {
     self.defects = defects
     self.segments = segments
     columnRegions = regions
+    keyFrameRegions = keyFrames
     blockRanges = ranges
   }
 
@@ -184,6 +202,7 @@ extension PackagingIndex {
       segments[position].startTicks = try input.u64()
       segments[position].decodeTicks = try input.u64()
       segments[position].mediaBytes = try input.u64()
+      segments[position].headBytes = try input.u32()
       guard range.start <= region.byteCount, range.byteCount <= region.byteCount - range.start else {
         throw .corrupt("segment columns")
       }

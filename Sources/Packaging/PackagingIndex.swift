@@ -11,8 +11,9 @@
 //                         checksum of the rest of the resident part u64, checksum of the header before this field u64
 //   resident part         tracks, left-out tracks, defects, then the segment table of each track:
 //                         first sample u32, column start u32, column length u32, start ticks u64, decode ticks u64,
-//                         media bytes u64 = 36 bytes a segment (21 KiB an hour and track at 6 s)
+//                         media bytes u64, head bytes u32 = 40 bytes a segment (23 KiB an hour and track at 6 s)
 //   columns               per track the samples in blocks of 64, block after block; see SampleBlock.swift
+//   key frames            per video track the list for trick play; see KeyFrame.swift
 //
 // A segment's samples lie in whole blocks that follow each other, and `column start` and `column length` name exactly
 // these. Since blocks have a fixed number of samples, every other plan finds its blocks as easily: `replanned` makes
@@ -55,7 +56,7 @@ public enum IndexError: Error, Sendable, Equatable {
 /// The resident part of a sidecar: tracks and segments of one blob, ready for use from any thread.
 public struct PackagingIndex: Sendable, Equatable {
   /// Version of the file layout.
-  public static let version: UInt16 = 1
+  public static let version: UInt16 = 2
   /// Bytes of the fixed header that tells how long the resident part is.
   public static let headerBytes = 56
 
@@ -86,6 +87,34 @@ public struct PackagingIndex: Sendable, Equatable {
   }
   var columnRegions: [ColumnRegion]
   var blockRanges: [[BlockRange]]
+  /// Where a track's key frames lie in the sidecar, and how many there are.
+  struct KeyFrameRegion: Sendable, Equatable {
+    var offset: UInt64
+    var count: UInt32
+  }
+  var keyFrameRegions: [KeyFrameRegion]
+
+  /// How many key frames `keyFrames(track:in:)` gives; 0 for what is not video.
+  public func keyFrameCount(track: Int) -> Int {
+    keyFrameRegions.indices.contains(track) ? Int(keyFrameRegions[track].count) : 0
+  }
+
+  /// The bytes of the sidecar that `keyFrames(track:in:)` needs; nil for a track without key frames.
+  public func keyFrameRange(track: Int) -> (offset: UInt64, count: Int)? {
+    let count = keyFrameCount(track: track)
+    guard count > 0 else { return nil }
+    return (keyFrameRegions[track].offset, KeyFrameTable.headBytes + count * KeyFrameTable.rowBytes)
+  }
+
+  /// The key frames of a track, at least a second apart, in order of presentation.
+  ///
+  /// - Parameter bytes: what the sidecar holds in `keyFrameRange(track:)`.
+  /// - Throws: `IndexError.corrupt` when the bytes are not those.
+  public func keyFrames(track: Int, in bytes: Span<UInt8>) throws(IndexError) -> [KeyFrame] {
+    guard tracks.indices.contains(track) else { throw .corrupt("no such track") }
+    return try KeyFrameTable.decode(
+      bytes, count: keyFrameCount(track: track), track: tracks[track], blobBytes: sourceBytes)
+  }
 
   /// The bytes of the sidecar that `samples(track:segment:in:)` needs, nil for a segment that does not exist.
   ///

@@ -28,6 +28,7 @@ enum PlanSearch {
 
 /// One track as the plan sees it: when each sample is shown, and which are sync samples.
 struct PlanTimeline {
+  let kind: TrackKind
   let columns: SampleColumns
   let timescale: UInt32
   let startTicks: Int64
@@ -35,6 +36,7 @@ struct PlanTimeline {
   let presentationTicks: [Int64]
 
   init(_ track: MovieTrack) {
+    kind = track.track.kind
     columns = track.columns
     timescale = max(1, track.track.timescale)
     startTicks = Int64(clamping: track.track.visibleStartTicks)
@@ -150,16 +152,16 @@ struct PlanTimeline {
     var start = startTicks
     for position in 0...cuts.count {
       let next = position < cuts.count ? cuts[position] : PlanCut(sample: columns.count, ticks: endTicks)
-      var bytes: UInt64 = 0
       let firstDecode = decode
       for index in first..<next.sample {
-        bytes += UInt64(columns.sizesBytes[index])
         decode &+= UInt64(columns.durationsTicks[index])
       }
+      let layout = FragmentLayout(kind: kind, columns: columns, range: first..<next.sample)
       result.append(
         Segment(
           firstSample: UInt32(first), sampleCount: UInt32(next.sample - first), startTicks: UInt64(start),
-          durationTicks: UInt64(max(0, next.ticks - start)), decodeTicks: firstDecode, mediaBytes: bytes))
+          durationTicks: UInt64(max(0, next.ticks - start)), decodeTicks: firstDecode,
+          mediaBytes: layout.mediaBytes, headBytes: UInt32(clamping: layout.headBytes)))
       first = next.sample
       start = next.ticks
     }

@@ -141,10 +141,15 @@ public struct Segment: Sendable, Equatable {
   public var decodeTicks: UInt64
   /// Bytes of all its samples.
   public var mediaBytes: UInt64
+  /// Bytes of a fragmented MP4 segment in front of its samples, as `MediaSegment` writes them.
+  public var headBytes: UInt32
+
+  /// Length of the segment as fragmented MP4, in bytes.
+  public var totalBytes: UInt64 { mediaBytes.addingSaturating(UInt64(headBytes)) }
 
   public init(
     firstSample: UInt32, sampleCount: UInt32, startTicks: UInt64, durationTicks: UInt64,
-    decodeTicks: UInt64, mediaBytes: UInt64
+    decodeTicks: UInt64, mediaBytes: UInt64, headBytes: UInt32 = 0
   ) {
     self.firstSample = firstSample
     self.sampleCount = sampleCount
@@ -152,5 +157,6 @@ public struct Segment: Sendable, Equatable {
     self.durationTicks = durationTicks
     self.decodeTicks = decodeTicks
     self.mediaBytes = mediaBytes
+    self.headBytes = headBytes
   }
 }

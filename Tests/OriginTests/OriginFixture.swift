@@ -109,6 +109,8 @@ extension [BodySlice] {
       switch slice.source {
       case .bytes(let bytes): all += bytes[Int(slice.offset)..<Int(slice.offset + slice.count)]
       case .blob(let file): all += try file.read(offset: slice.offset, count: Int(slice.count))
+      case .deferred(let body):
+        all += try body.slices().cut(slice.offset, slice.offset + slice.count).bytes()
       }
     }
   }

@@ -86,6 +86,39 @@ import Testing
       }, in: folder)
   }
 
+  /// Parts that are made when their turn comes: between others, of many pieces, and cut by ranges.
+  @Test func deferredPartsAreMadeInTheirPlace() throws {
+    let folder = try StoreFolder()
+    let file = try stored(4 << 20, in: folder)
+    var random = ConfigRandom(seed: 10)
+    let head = random.bytes(900)
+    let pieces = DeferredParts([.bytes(head)] + slices(of: file, count: 300, sizeBytes: 900, gapBytes: 7000))
+    let large = DeferredParts([.blob(file, offset: 77, count: 2 << 20), .bytes(head)])
+    let small = DeferredParts([.bytes([1, 2, 3])])
+    let body: [BodySlice] = [
+      .deferred(small), .bytes(head), .deferred(pieces), .deferred(large), .blob(file, offset: 0, count: 99),
+      .deferred(small),
+    ]
+    try expectWhole(body, in: folder)
+    try expectWhole([.deferred(large)], in: folder)
+    let whole = try body.bytes()
+    for (lower, upper) in [(2, 5), (900, 950), (1000, 300_000), (500_000, 2_300_000)] {
+      try expectWhole(body.cut(UInt64(lower), UInt64(upper)), in: folder)
+      #expect(try body.cut(UInt64(lower), UInt64(upper)).bytes() == Array(whole[lower..<upper]))
+    }
+  }
+
+  /// One that is not as long as promised, or can't be made, ends the connection short of its Content-Length.
+  @Test(arguments: [true, false]) func aDeferredPartThatFailsTruncates(throwing: Bool) throws {
+    let folder = try StoreFolder()
+    let broken = DeferredParts([.bytes([1, 2, 3])], promisedBytes: 100_000, throwing: throwing)
+    try serving([.bytes([9]), .deferred(broken)], in: folder) { address, _ throws in
+      let answer = try TestClient.get("/", from: address)
+      #expect(answer.fields["content-length"] == "100001")
+      #expect(answer.body == [9])
+    }
+  }
+
   @Test func ownedBytesAlone() throws {
     let folder = try StoreFolder()
     var random = ConfigRandom(seed: 9)
@@ -197,5 +230,22 @@ import Testing
       }
       #expect(try TestClient.get("/", from: address).body == expected)
     }
+  }
+}
+
+private struct DeferredParts: DeferredBody {
+  let parts: [BodySlice]
+  let lengthBytes: UInt64
+  let isThrowing: Bool
+
+  init(_ parts: [BodySlice], promisedBytes: UInt64? = nil, throwing: Bool = false) {
+    self.parts = parts
+    lengthBytes = promisedBytes ?? parts.reduce(0) { $0 + $1.count }
+    isThrowing = throwing
+  }
+
+  func slices() throws(Problem) -> [BodySlice] {
+    if isThrowing { throw .damaged }
+    return parts
   }
 }

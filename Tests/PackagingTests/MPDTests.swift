@@ -41,7 +41,7 @@ import Testing
             <AdaptationSet id="0" contentType="video" mimeType="video/mp4" segmentAlignment="true" \
         startWithSAP="1" par="16:9">
               <Role schemeIdUri="urn:mpeg:dash:role:2011" value="main"/>
-              <Representation id="1080p" bandwidth="8040" codecs="avc1.64001f" width="1920" height="1080" \
+              <Representation id="1080p" bandwidth="2302" codecs="avc1.64001f" width="1920" height="1080" \
         frameRate="30000/1001">
                 <SegmentTemplate timescale="30000" startNumber="0" initialization="$RepresentationID$/init.mp4" \
         media="$RepresentationID$/segment_$Number%04d$.m4s">
@@ -51,7 +51,7 @@ import Testing
                   </SegmentTimeline>
                 </SegmentTemplate>
               </Representation>
-              <Representation id="480p" bandwidth="8040" codecs="avc1.64001f" width="854" height="480" \
+              <Representation id="480p" bandwidth="2302" codecs="avc1.64001f" width="854" height="480" \
         frameRate="30000/1001">
                 <SegmentTemplate timescale="90000" startNumber="0" initialization="$RepresentationID$/init.mp4" \
         media="$RepresentationID$/segment_$Number%04d$.m4s">

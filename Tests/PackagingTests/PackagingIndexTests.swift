@@ -66,6 +66,46 @@ struct PackagingIndexTests {
     }
   }
 
+  @Test func keyFramesAreASecondApart() throws {
+    let (movie, length) = try Self.movie()
+    let sidecar = PackagingIndex.encode(movie, targetMilliseconds: 6000, sourceBytes: length)
+    let index = try open(sidecar)
+    for (number, track) in movie.tracks.enumerated() {
+      let frames = try keyFrames(index, track: number, sidecar: sidecar)
+      let samples = track.columns.samples()
+      #expect(frames.isEmpty == (track.track.kind != .video))
+      for (frame, next) in zip(frames, frames.dropFirst().map(\.startTicks) + [track.track.endTicks]) {
+        let sample = samples[Int(frame.sample)]
+        #expect(sample.isSync && sample.offset == frame.offset && sample.sizeBytes == frame.sizeBytes)
+        #expect(frame.startTicks + frame.durationTicks == next)
+        #expect(frame == frames.last || frame.durationTicks >= UInt64(track.track.timescale))
+      }
+    }
+  }
+
+  private func keyFrames(_ index: PackagingIndex, track: Int, sidecar: [UInt8]) throws -> [KeyFrame] {
+    guard let range = index.keyFrameRange(track: track) else { return [] }
+    let bytes = Array(sidecar[Int(range.offset)..<Int(range.offset) + range.count])
+    return try index.keyFrames(track: track, in: bytes.span)
+  }
+
+  /// A head is as long as the index says, so that offsets in a file of all segments can be reckoned.
+  @Test func headsAreAsLongAsStated() throws {
+    let (movie, length) = try Self.movie()
+    let sidecar = PackagingIndex.encode(movie, targetMilliseconds: 700, sourceBytes: length)
+    let index = try open(sidecar)
+    for (number, track) in index.tracks.enumerated() {
+      for (position, segment) in index.segments[number].enumerated() {
+        let range = try #require(index.sampleRange(track: number, segment: position))
+        let bytes = Array(sidecar[Int(range.offset)..<Int(range.offset) + range.count])
+        let samples = try index.samples(track: number, segment: position, in: bytes.span)
+        let made = MediaSegment.make(track: track, sequenceNumber: 1, samples: samples)
+        #expect(made.head.count == Int(segment.headBytes))
+        #expect(made.totalBytes == segment.totalBytes)
+      }
+    }
+  }
+
   @Test func everyDamagedByteIsFound() throws {
     let (movie, length) = try Self.movie()
     let sidecar = PackagingIndex.encode(movie, targetMilliseconds: 6000, sourceBytes: length)
@@ -76,7 +116,10 @@ struct PackagingIndexTests {
       #expect(throws: IndexError.self, "byte \(position)") {
         let index = try open(damaged)
         #expect(position >= resident)
-        for track in index.tracks.indices { _ = try samples(index, track: track, sidecar: damaged) }
+        for track in index.tracks.indices {
+          _ = try samples(index, track: track, sidecar: damaged)
+          _ = try keyFrames(index, track: track, sidecar: damaged)
+        }
       }
     }
     for cut in stride(from: 0, to: resident, by: 7) {
@@ -193,7 +236,7 @@ struct PackagingIndexTests {
     print(
       "note: index of \(minutes) min: \(resident) B resident, \(sidecar.count) B, encode \(encoding), open \(opening), "
         + "samples of a segment \(reading / 1000)")
-    #expect(resident * 60 / minutes < 2 * 24 << 10)
+    #expect(resident * 60 / minutes < 2 * 26 << 10)
     #expect(sidecar.count * 60 / minutes < 2_300 << 10)
   }
 }

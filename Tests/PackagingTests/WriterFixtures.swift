@@ -189,7 +189,8 @@ enum WriterFixture {
 
   /// Segments that touch, with these lengths in ticks and sizes in bytes.
   static func segments(
-    _ durationsTicks: [UInt64], bytes: [UInt64]? = nil, samples: UInt32 = 1, startTicks: UInt64 = 0
+    _ durationsTicks: [UInt64], bytes: [UInt64]? = nil, samples: UInt32 = 1, startTicks: UInt64 = 0,
+    headBytes: UInt32 = 152
   ) -> [Segment] {
     var segments: [Segment] = []
     var start = startTicks
@@ -198,7 +199,7 @@ enum WriterFixture {
         Segment(
           firstSample: UInt32(index) * samples, sampleCount: samples, startTicks: start,
           durationTicks: duration,
-          decodeTicks: start, mediaBytes: bytes.map { $0[index] } ?? 1000))
+          decodeTicks: start, mediaBytes: bytes.map { $0[index] } ?? 1000, headBytes: headBytes))
       start += duration
     }
     return segments

@@ -38,7 +38,7 @@ final class Connection: SocketDelegate {
   private var progress = ParseProgress()
   /// Bytes read and not yet used, oldest first.
   private var pending: [UInt8] = []
-  private var transfer: Transfer?
+  private(set) var transfer: Transfer?
   private var keepsAlive = true
   /// Bytes of a request body still to be thrown away before the next head.
   private var discard = Discard.nothing
@@ -371,6 +371,8 @@ final class Connection: SocketDelegate {
       owner.loop.schedule(afterMilliseconds: 0) { self.resumeTransfer(fetched: false) }
     case .cold(let file, let offset, let count):
       fetch(file, offset, count)
+    case .unmade(let body):
+      make(body)
     case .blocked:
       socket.stopReading()
       owner.deadlines.arm(deadline, .send)
@@ -378,22 +380,7 @@ final class Connection: SocketDelegate {
     }
   }
 
-  private func fetch(_ file: BlobFile, _ offset: UInt64, _ count: Int) {
-    socket.stopReading()
-    owner.counters.coldReads.add(1)
-    populate(file, offset, count) { $0.resumeTransfer(fetched: true) }
-  }
-
-  /// Has a worker read bytes into the page cache; too many waiting for the disk already means overload.
-  private func populate(
-    _ file: BlobFile, _ offset: UInt64, _ count: Int, then next: @escaping (Connection) -> Void
-  ) {
-    let accepted = owner.server.workers.submit(
-      { file.populate(offset: offset, count: count) }, on: owner.loop, then: { next(self) })
-    if !accepted { abort() }
-  }
-
-  private func resumeTransfer(fetched: Bool) {
+  func resumeTransfer(fetched: Bool) {
     guard state == .responding, let transfer else { return }
     continueTransfer(transfer.resume(on: socket, owner.vectors, fetched: fetched))
   }

@@ -1,10 +1,11 @@
 public import Store
 
-/// A run of body bytes: owned, or a part of a blob that is sent without passing through the program.
+/// A run of body bytes: owned, a part of a blob that is sent without passing through the program, or made when it is sent.
 public struct BodySlice: Sendable {
   public enum Source: Sendable {
     case bytes([UInt8])
     case blob(BlobFile)
+    case deferred(any DeferredBody)
   }
   public var source: Source
   /// Where the run begins in the source.
@@ -15,9 +16,22 @@ public struct BodySlice: Sendable {
     BodySlice(source: .bytes(bytes), offset: 0, count: UInt64(bytes.count))
   }
 
+  public static func deferred(_ body: any DeferredBody) -> BodySlice {
+    BodySlice(source: .deferred(body), offset: 0, count: body.lengthBytes)
+  }
+
   public static func blob(_ file: BlobFile, offset: UInt64, count: UInt64) -> BodySlice {
     BodySlice(source: .blob(file), offset: offset, count: count)
   }
+}
+
+/// Body bytes of which only the length is known until they are sent: a segment inside of a file of all segments, or
+/// one that must be rewritten or encrypted. HEAD and ranges elsewhere in the body never make them.
+public protocol DeferredBody: Sendable {
+  /// The exact length of what `slices` adds up to.
+  var lengthBytes: UInt64 { get }
+  /// The bytes, as slices that are not deferred themselves. May read from the disk: runs on a worker.
+  func slices() throws(Problem) -> [BodySlice]
 }
 
 /// The whole answer to a path: its rendered header fields, its validators and its body as slices.
@@ -57,6 +71,11 @@ public final class Representation: Sendable {
     lengthBytes = slices.reduce(0) { $0 + $1.count }
     untypedFieldLines = fields.lines()
     fieldLines = Array("Content-Type: ".utf8) + contentType + [0x0D, 0x0A] + untypedFieldLines
+  }
+
+  /// Whether part of the body is made when it is sent.
+  var isDeferred: Bool {
+    slices.contains { if case .deferred = $0.source { true } else { false } }
   }
 
   /// The same answer with its body cut otherwise.

@@ -110,7 +110,7 @@ struct ResponseBody {
       ? representation.slices : representation.slices.cut(range.lower, range.upper)
   }
 
-  /// Copies the whole body behind a head; nil when part of it is not in the page cache or missing.
+  /// Copies the whole body behind a head; nil when part of it is missing, not in the page cache, or yet to be made.
   func copySmall(into output: UnsafeMutableRawBufferPointer, after headBytes: Int) -> Int? {
     guard headBytes + Int(lengthBytes) <= output.count else { return nil }
     var position = headBytes
@@ -125,6 +125,8 @@ struct ResponseBody {
         }
       case .blob(let file):
         guard file.readCached(offset: slice.offset, into: target) == count else { return nil }
+      case .deferred:
+        return nil
       }
       position += count
     }

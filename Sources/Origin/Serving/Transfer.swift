@@ -11,6 +11,9 @@
 // Many large parts (a segment of a file whose picture and sound alternate) would leave as many small packets;
 // the socket is corked meanwhile, so that the kernel fills them.
 //
+// A part that is yet to be made is made by a worker when its turn comes; what a long body of such parts (a file of
+// all segments) keeps in memory is the one being sent.
+//
 // Before file pages are sent it is asked whether they are in the page cache, for a window of up to 2 MiB over the
 // slices to come. If not, a worker reads them in and the loop goes on with other clients meanwhile: a cold disk never
 // stalls a loop. What was just read in is sent without asking again, so memory that is short can slow a transfer
@@ -32,6 +35,8 @@ final class Transfer {
     case yielded
     /// These bytes are on disk only: read them in on a worker and come back.
     case cold(BlobFile, UInt64, Int)
+    /// The next part of the body is yet to be made: do so on a worker, hand it to `supply` and come back.
+    case unmade(any DeferredBody)
     case failed
   }
 
@@ -46,10 +51,10 @@ final class Transfer {
   /// What is left of the response head; sent before the slices.
   private var head: [UInt8]
   private var headSent = 0
-  private let slices: [BodySlice]
+  private var slices: [BodySlice]
   private var index = 0
   private var within: UInt64 = 0
-  private let gathers: Bool
+  private var gathers: Bool
   private let corks: Bool
   private let residency: ResidencyTable
   /// Bytes that the kernel has taken, the head's included.
@@ -82,8 +87,26 @@ final class Transfer {
     self.residency = residency
     head = []
     self.slices = slices
-    gathers = slices.count > 2 && lengthBytes / UInt64(slices.count) < Self.gatherMeanBytes
+    gathers = Self.gathers(slices, lengthBytes)
     corks = slices.count > 2 && !gathers
+  }
+
+  private static func gathers(_ slices: [BodySlice], _ lengthBytes: UInt64) -> Bool {
+    slices.count > 2 && lengthBytes / UInt64(slices.count) < gatherMeanBytes
+  }
+
+  /// Puts what was made in the place of the part that `unmade` named. False when it is not as long as promised.
+  func supply(_ made: [BodySlice]) -> Bool {
+    let slice = slices[index]
+    guard case .deferred(let body) = slice.source,
+      made.reduce(0, { $0 + $1.count }) == body.lengthBytes
+    else { return false }
+    let parts = made.cut(slice.offset + within, slice.offset + slice.count).filter { $0.count > 0 }
+    within = 0
+    gathers = Self.gathers(parts, slice.count)
+    slices = parts + slices[(index + 1)...]
+    index = 0
+    return true
   }
 
   /// The first turn: `head` lies in the loop's output buffer and is gone after this call.
@@ -144,6 +167,7 @@ final class Transfer {
       }
       if budget <= 0 { return .yielded }
       let slice = slices[index]
+      if case .deferred(let body) = slice.source { return .unmade(body) }
       if !gathers, case .blob(let file) = slice.source {
         let offset = slice.offset + within
         let wanted = min(slice.count - within, UInt64(budget))
@@ -245,6 +269,8 @@ final class Transfer {
         guard let mapped = file.mapped(at: lower, count: Int(upper - lower)) else { return .stopped(.failed) }
         vectors.append(mapped)
         window = span
+      case .deferred:
+        break collecting
       }
       position += 1
       skip = 0

@@ -3,8 +3,7 @@
 // The peak of a rendition is the largest rate of any contiguous run of segments that lasts between 0.5
 // and 1.5 target durations. Runs, and not single segments, so that a last segment of two frames, one of
 // them a key frame, does not price the whole rendition. What is counted is what is sent: the samples and
-// the heads of the segments, of which the exact size depends on the samples; the most it can be is
-// taken instead, some hundred bits a second too much.
+// the heads of the segments.
 
 /// Peak and average rate of one rendition, or of several played together, in bits per second.
 struct Bandwidth: Equatable {
@@ -20,11 +19,7 @@ struct Bandwidth: Equatable {
   ///
   /// - Complexity: linear for segments near the target duration, since a run ends at 1.5 times of it.
   init(track: Track, segments: [Segment], targetDurationSeconds: UInt64) {
-    let bits = segments.map { segment in
-      segment.mediaBytes
-        .addingSaturating(MediaSegment.headBytesBound(kind: track.kind, sampleCount: segment.sampleCount))
-        .multipliedSaturating(by: 8)
-    }
+    let bits = segments.map { $0.totalBytes.multipliedSaturating(by: 8) }
     let targetTicks = targetDurationSeconds.multipliedSaturating(by: UInt64(track.timescale))
     let longestTicks = targetTicks.addingSaturating(targetTicks / 2)
     let shortestTicks = targetTicks / 2 + targetTicks % 2
