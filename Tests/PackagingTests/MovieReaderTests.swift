@@ -72,9 +72,9 @@ struct MovieReaderTests {
     #expect(code(Array(whole.dropLast(1))) == "refused sample-past-end")
     #expect(code(Array(whole.prefix(600))) == "refused moov-cut-short")
     #expect(code(builder.fileType + BoxBytes.box("mdat", [1, 2, 3])) == "refused no-moov")
-    #expect(code(whole + BoxBytes.box("moof")) == "bytes fragmented")
+    #expect(code(whole + BoxBytes.box("moof")) == "packageable")
     builder.moovExtra = BoxBytes.box("mvex")
-    #expect(code(builder.build()) == "bytes fragmented")
+    #expect(code(builder.build()) == "packageable")
     builder.moovExtra = []
     builder.tracks[1].entry = BoxBytes.box("enca", BoxBytes.zeros(28))
     #expect(code(builder.build()) == "bytes encrypted")

@@ -62,6 +62,66 @@ struct MutationTests {
     }
   }
 
+  /// Everything of a fragmented file but its media may change: `moov`, every `moof`, and the headers between them.
+  @Test(arguments: [
+    "frag-23976-h264.mp4", "frag-audio-aac.isma", "frag-h264-aac-8s.mp4", "frag-h264-aac.mp4",
+    "rotate-90-1080p-51.mp4", "sar-pasp.mp4", "wvtt-frag.mp4", "stpp-frag.mp4", "cbcs-frag-c608.mp4",
+  ])
+  func realFragments(name: String) throws {
+    guard let whole = try MediaFolder.bytes(name) else { return }
+    let places = Self.tables(of: whole)
+    for seed in 0..<UInt64(250) {
+      var random = ReaderRandom(seed: seed)
+      var bytes = whole
+      Self.mutate(&bytes, at: places, using: &random)
+      if seed % 5 == 0 { bytes.removeLast(Int.random(in: 0..<bytes.count, using: &random)) }
+      try run(bytes)
+    }
+  }
+
+  @Test func handMadeFragments() throws {
+    var builder = FragmentBuilder.clip(fragments: 3, startSeconds: 5)
+    builder.movie.tracks[0].edits = [(10, -1), (0, 1)]
+    builder.durationMovieTicks = 3000
+    builder.fragments[0][0].runs[0].compositionOffsets = (0..<30).map { $0 % 3 }
+    builder.fragments[1][1].base = .implicit
+    builder.fragments[2][0].base = .stated
+    let whole = builder.build()
+    let places = Self.tables(of: whole)
+    for seed in 0..<UInt64(3000) {
+      var random = ReaderRandom(seed: seed)
+      var bytes = whole
+      Self.mutate(&bytes, at: places, using: &random)
+      try run(bytes)
+    }
+  }
+
+  /// Positions of all bytes that are not inside of `mdat`.
+  private static func tables(of bytes: [UInt8]) -> [Int] {
+    var result: [Int] = []
+    var offset = 0
+    while offset + 8 <= bytes.count {
+      let size = max(8, bytes[offset..<offset + 4].reduce(0) { $0 << 8 | Int($1) })
+      let isMedia = bytes[offset + 4..<offset + 8].elementsEqual(Array("mdat".utf8))
+      result += offset..<min(bytes.count, offset + (isMedia ? 8 : size))
+      offset += size
+    }
+    return result
+  }
+
+  private static func mutate(_ bytes: inout [UInt8], at places: [Int], using random: inout ReaderRandom) {
+    for _ in 0..<Int.random(in: 1...8, using: &random) {
+      guard let position = places.randomElement(using: &random) else { return }
+      switch Int.random(in: 0..<4, using: &random) {
+      case 0: bytes[position] = UInt8.random(in: 0...255, using: &random)
+      case 1: bytes[position] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+      default:
+        let value: UInt8 = Bool.random(using: &random) ? 0xFF : 0
+        for index in position..<min(position + 4, bytes.count) { bytes[index] = value }
+      }
+    }
+  }
+
   @Test func handMadeFiles() throws {
     var builder = MovieBuilder()
     builder.tracks = [MovieBuilder.video(count: 40), MovieBuilder.audio(count: 40)]
