@@ -78,9 +78,9 @@ struct MovieReaderTests {
     builder.moovExtra = []
     builder.tracks[1].entry = BoxBytes.box("enca", BoxBytes.zeros(28))
     #expect(code(builder.build()) == "bytes encrypted")
-    builder.tracks[1].entry = BoxBytes.box("Opus", BoxBytes.zeros(28))
+    builder.tracks[1].entry = BoxBytes.box("sowt", BoxBytes.zeros(28))
     #expect(code(builder.build()) == "packageable")
-    builder.tracks[0].entry = BoxBytes.avc1(code: "av01")
+    builder.tracks[0].entry = BoxBytes.avc1(code: "vvc1")
     #expect(code(builder.build()) == "bytes no-packageable-track")
     builder.tracks = []
     #expect(code(builder.build()) == "refused no-tracks")

@@ -1,5 +1,6 @@
-import Packaging
 import Testing
+
+@testable import Packaging
 
 @Suite("Mutated files never trap")
 struct MutationTests {
@@ -36,6 +37,7 @@ struct MutationTests {
     "h264-aac-elst-audio-delay.mp4", "mov-aac-first.mov", "hevc-open-gop-720p.mp4", "heaac.mp4",
     "fuzz/seed-8.mp4",
     "h264-co64-elst.mp4", "multi-2video-2audio-2tx3g.mp4", "bad-trailing-junk.mp4",
+    "av1-aac-elst.mp4", "vp9-aac.mp4", "h264-eac3.mp4", "flac.mp4", "alac.mp4",
   ])
   func realFiles(name: String) throws {
     guard let whole = try MediaFolder.bytes(name), let moov = Self.moovRange(whole) else { return }
@@ -149,5 +151,50 @@ struct MutationTests {
     let part = sidecar.span.extracting(Int(range.offset)..<Int(range.offset) + range.count)
     #expect(throws: IndexError.self) { try index.samples(track: 0, segment: 0, in: part) }
     #expect(throws: IndexError.self) { try index.replanned(targetMilliseconds: 10, columns: sidecar.span) }
+  }
+
+  /// Sample entries of every coding, in ISO and QuickTime form, through the reader and all that looks at what it kept.
+  @Test func sampleEntries() {
+    typealias Video = VideoConfigurationTests
+    typealias Sound = AudioConfigurationTests
+    var entries: [(TrackKind, [UInt8])] = [
+      (.video, BoxBytes.avc1(extra: Video.colr((9, 16, 9)))),
+      (.video, BoxBytes.avc1(code: "vp09", configuration: Video.vpcC([2, 10, 0xA2, 9, 16, 9]))),
+    ]
+    for configuration in [Video.hdr10, Video.twelveBit, Video.still] {
+      let box = Video.av1C(configuration)
+      entries.append((.video, BoxBytes.avc1(code: "av01", configuration: box)))
+    }
+    for given in Sound.cases {
+      entries.append((.audio, Sound.entry(given.code, given.boxes)))
+      entries.append((.audio, Sound.entry(given.code, BoxBytes.box("wave", given.boxes), version: 1)))
+    }
+    var kept = 0
+    for seed in 0..<UInt64(20000) {
+      var random = ReaderRandom(seed: seed)
+      var (kind, bytes) = entries[Int(seed) % entries.count]
+      for _ in 0..<Int.random(in: 1...4, using: &random) {
+        bytes[Int.random(in: 8..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+      }
+      guard case .success(let entry) = SampleEntry.read(bytes, kind: kind) else { continue }
+      kept += 1
+      var track = WriterFixture.audio()
+      track.kind = kind
+      track.codec = entry.codec
+      track.sampleEntry = entry.bytes
+      track.channelCount = entry.channelCount
+      let channels = AudioChannels(track)
+      let hasText = channels.playlistText != nil
+      #expect(hasText == (entry.channelCount > 0), "seed \(seed)")
+      let initBytes = InitSegment.bytes(for: track)
+      #expect(initBytes.count > entry.bytes.count)
+      if kind == .audio {
+        // What was rewritten, or kept, says the same when it is read again.
+        let again = try? SampleEntry.read(entry.bytes, kind: .audio).get()
+        #expect(again?.codecString == entry.codecString, "seed \(seed)")
+        #expect(again?.channelCount == entry.channelCount, "seed \(seed)")
+      }
+    }
+    #expect(kept > 1000)
   }
 }
