@@ -3,7 +3,7 @@ import Testing
 
 @Suite("The sidecar")
 struct PackagingIndexTests {
-  private static func movie() throws -> (Movie, UInt64) {
+  static func movie() throws -> (Movie, UInt64) {
     var builder = MovieBuilder()
     builder.tracks = [
       MovieBuilder.video(count: 700, syncEvery: 25, size: 300), MovieBuilder.audio(count: 1100),
