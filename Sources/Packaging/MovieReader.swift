@@ -49,6 +49,7 @@ public enum MovieReader {
     movie.majorBrand = top.fileType?.majorBrand ?? FourCC("qt  ")
     movie.compatibleBrands = top.fileType?.compatibleBrands ?? []
     movie.defects += fileDefects(top, location)
+    try movie.setTextTracksApart(body.span)
     return movie
   }
 
@@ -131,11 +132,10 @@ struct MovieParser {
       do throws(MediaError) {
         outcome = try parser.read(entry, fileBytes: fileBytes, sampleLimit: limit)
       } catch {
-        // A track that changes its sample entry is sound but of a form that is not packaged.
-        guard case .unsupported(let reason) = error, reason.code == "several-sample-entries" else {
-          throw error
-        }
-        movie.leftOut.append(parser.leftOut(reason))
+        // A track that changes its sample entry is sound but of a form that is not packaged. Broken text is no
+        // reason to refuse a film.
+        guard error.code == "several-sample-entries" || parser.kind == .subtitle else { throw error }
+        movie.leftOut.append(parser.leftOut(error.reason))
         return
       }
       movie.defects += parser.defects

@@ -4,7 +4,7 @@ struct TrackParser: ~Escapable {
   private let movieTimescale: UInt32
   private(set) var defects: [Defect] = []
   private var id: UInt32 = 0
-  private var kind = TrackKind.other
+  private(set) var kind = TrackKind.other
   private var codec = FourCC(rawValue: 0)
   private var language = "und"
   private var timescale: UInt32 = 0

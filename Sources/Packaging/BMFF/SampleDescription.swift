@@ -49,6 +49,8 @@ struct SampleEntry {
       return video(box, bytes)
     case (.audio, FourCC("mp4a")):
       return audio(box, bytes)
+    case (.subtitle, let code) where isText(code):
+      return .success(SampleEntry(codec: .unsupported(code), bytes: bytes, codecString: code.description))
     default:
       return .failure(
         "codec",
