@@ -52,8 +52,8 @@ public struct RemuxReport: Sendable, Equatable, Codable {
     }
 
     public var kind: Kind
-    /// `open`, `no-streams`, `no-packageable-track`, `no-samples`, `write`, `output-too-large`, `no-memory`,
-    /// `demuxer`, `sandbox-partial`, `input`.
+    /// Damaged: `open`, `stream-info`, `no-samples`, `muxer`. Unsupported: `no-packageable-track`,
+    /// `output-too-large`, `no-memory`. Environment: `input`, `write`, `demuxer`, `sandbox-partial`.
     public var code: String
     public var message: String
 
@@ -91,8 +91,9 @@ public struct RemuxReport: Sendable, Equatable, Codable {
     public var kind: String
     public var codecName: String
     public var language: String?
-    /// Codes: `codec`, `other-program`, `no-samples`, `no-parameters`, `attached-picture`, `data`,
-    /// `bitmap-subtitles`, `encrypted`, `too-many-streams`, `too-many-cues`.
+    /// Codes: `codec` (needs transcoding), `other-program`, `no-samples`, `no-key-frame`, `no-parameters`,
+    /// `attached-picture`, `data`, `bitmap-subtitles`, `encrypted`, `late-stream`, `too-many-streams`,
+    /// `too-many-cues`.
     public var reason: Remark
 
     public init(streamIndex: Int, kind: String, codecName: String, language: String?, reason: Remark) {
@@ -168,13 +169,15 @@ public struct RemuxReport: Sendable, Equatable, Codable {
     public static let noKeyFrameFirst = "no-key-frame-first"
     /// The clock of the source jumps by more than ten seconds; it was closed up, on all streams alike.
     public static let discontinuity = "discontinuity"
-    /// A stream pauses for more than a second.
+    /// The sound pauses for more than a second.
     public static let gap = "gap"
     /// Decode times that did not increase were moved, as little as possible.
     public static let timestampsRepaired = "timestamps-repaired"
     /// Packets that libav could not place (no time, no bytes, damaged) were dropped.
     public static let packetsDropped = "packets-dropped"
-    /// The file ends before its own end, or cannot be read on: what was read until then is in the output.
+    /// Packets are marked as damaged by the transport (lost or broken TS packets); they are in the output.
+    public static let damagedPackets = "damaged-packets"
+    /// The file cannot be read to its end: what was read until then is in the output.
     public static let truncated = "truncated"
   }
 }
