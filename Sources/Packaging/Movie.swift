@@ -81,6 +81,8 @@ public struct Movie: Sendable, Equatable {
   public var timescale: UInt32
   /// What can be packaged, in file order; at least one.
   public var tracks: [MovieTrack]
+  /// Text that `SubtitleTrackReader` turns into subtitles, in file order.
+  public var textTracks: [MovieTrack] = []
   public var leftOut: [LeftOutTrack]
   public var defects: [Defect]
   /// Samples come from fragments, at least in part.

@@ -40,6 +40,7 @@ public enum MovieReader {
     movie.compatibleBrands = top.fileType?.compatibleBrands ?? []
     movie.isFragmented = isFragmented
     if isFragmented { movie.moveToStart() }
+    try movie.setTextTracksApart(body.span)
     movie.defects += DefectReport.defects(of: movie)
     movie.defects += fileDefects
     return movie
@@ -113,7 +114,12 @@ struct ParsedMovie {
         movie.leftOut.append(source.leftOut(refusal))
         continue
       }
-      let track = try source.edited(movieTimescale: timescale)
+      let track: MovieTrack
+      do throws(MediaError) { track = try source.edited(movieTimescale: timescale) } catch {
+        guard source.track.kind == .subtitle else { throw error }
+        movie.leftOut.append(source.leftOut(error.reason))
+        continue
+      }
       movie.defects += source.defects
       if track.columns.count > 0 {
         movie.tracks.append(track)
@@ -184,11 +190,10 @@ struct MovieParser {
       do throws(MediaError) {
         track = try parser.read(entry, fileBytes: fileBytes, sampleLimit: limit)
       } catch {
-        // A track that changes its sample entry is sound but of a form that is not packaged.
-        guard case .unsupported(let reason) = error, reason.code == "several-sample-entries" else {
-          throw error
-        }
-        movie.leftOut.append(parser.leftOut(reason))
+        // A track that changes its sample entry is sound but of a form that is not packaged. Broken text is no
+        // reason to refuse a film.
+        guard error.code == "several-sample-entries" || parser.kind == .subtitle else { throw error }
+        movie.leftOut.append(parser.leftOut(error.reason))
         return
       }
       samplesLeft -= track.columns.count

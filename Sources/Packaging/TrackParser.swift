@@ -2,7 +2,7 @@
 struct TrackParser: ~Escapable {
   private let body: Span<UInt8>
   private(set) var id: UInt32 = 0
-  private var kind = TrackKind.other
+  private(set) var kind = TrackKind.other
   private var codec = FourCC(rawValue: 0)
   private var language = "und"
   private var timescale: UInt32 = 0

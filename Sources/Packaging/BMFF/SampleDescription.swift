@@ -64,6 +64,8 @@ struct SampleEntry {
       return .failure("encrypted", "It is encrypted (Common Encryption).")
     case (.video, _): return video(box, bytes)
     case (.audio, _): return audio(box, bytes)
+    case (.subtitle, let code) where isText(code):
+      return .success(SampleEntry(codec: .unsupported(code), bytes: bytes, codecString: code.description))
     default:
       return .failure(
         "codec",

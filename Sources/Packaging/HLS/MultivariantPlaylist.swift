@@ -130,7 +130,7 @@ public enum MultivariantPlaylist {
   }
 
   /// `name`, or with the first number from 2 that nobody has.
-  private static func uniqueName(_ name: String, among used: [String]) -> String {
+  static func uniqueName(_ name: String, among used: [String]) -> String {
     guard used.contains(name) else { return name }
     var number = 2
     while used.contains("\(name) \(number)") { number += 1 }

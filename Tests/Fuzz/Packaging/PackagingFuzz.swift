@@ -3,7 +3,7 @@
 //   swiftc -O -sanitize=fuzzer,address -parse-as-library -enable-experimental-feature Lifetimes \
 //     Sources/Packaging/**/*.swift Tests/Fuzz/Packaging/PackagingFuzz.swift
 //
-// Seeds are in Corpus, made by Tests/PackagingTests/FuzzCorpusTests.swift.
+// Seeds are in Corpus: the movies and the sidecar are made by Tests/PackagingTests/FuzzCorpusTests.swift, subtitles by hand.
 //
 // Every input is a file to be ingested and, by itself, a sidecar to be opened. What is accepted is taken all the way:
 // index, segments, samples, another plan. Any trap, sanitizer report or broken promise is a finding.
@@ -15,6 +15,7 @@ public func fuzzPackaging(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   fuzzSidecar(bytes)
   fuzzSidecar(withValidHeader(bytes))
   fuzzBlock(bytes)
+  fuzzSubtitles(bytes)
   return 0
 }
 
