@@ -114,7 +114,12 @@ struct ParsedMovie {
         movie.leftOut.append(source.leftOut(refusal))
         continue
       }
-      let track = try source.edited(movieTimescale: timescale)
+      let track: MovieTrack
+      do throws(MediaError) { track = try source.edited(movieTimescale: timescale) } catch {
+        guard source.track.kind == .subtitle else { throw error }
+        movie.leftOut.append(source.leftOut(error.reason))
+        continue
+      }
       movie.defects += source.defects
       if track.columns.count > 0 {
         movie.tracks.append(track)
