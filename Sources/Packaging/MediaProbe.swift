@@ -88,14 +88,20 @@ public enum MediaProbe {
     if begins(head, "FLV") { return "FLV" }
     if begins(head, "RIFF"), begins(head, "WAVE", at: 8) { return "WAV" }
     if begins(head, "RIFF"), begins(head, "AVI ", at: 8) { return "AVI" }
-    if begins(head, "ID3") { return "MP3 or AAC" }
     if head.starts(with: [0x00, 0x00, 0x01, 0xBA]) { return "MPEG program stream" }
-    return isAudioFrames(head) ? "MP3 or AAC" : nil
+    if let end = tagEnd(head) { return isAudioFrames(head, from: end) ? "AAC" : "MP3" }
+    return isAudioFrames(head, from: 0) ? "AAC" : nil
+  }
+
+  /// Where an ID3v2 tag ends: its length stands in seven bits of each of four bytes.
+  private static func tagEnd(_ head: [UInt8]) -> Int? {
+    guard begins(head, "ID3"), head.count >= 10 else { return nil }
+    return head[6..<10].reduce(0) { $0 << 7 | Int($1 & 0x7F) } + 10
   }
 
   /// ADTS: two frames whose lengths meet.
-  private static func isAudioFrames(_ head: [UInt8]) -> Bool {
-    var offset = 0
+  private static func isAudioFrames(_ head: [UInt8], from start: Int) -> Bool {
+    var offset = start
     for _ in 0..<2 {
       guard head.count >= offset + 7, head[offset] == 0xFF, head[offset + 1] & 0xF6 == 0xF0 else {
         return false

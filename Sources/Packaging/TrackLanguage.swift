@@ -23,7 +23,7 @@ enum TrackLanguage {
   }
 
   /// The two-letter form of a three-letter code if there is one, else the code itself.
-  private static func shortest(_ code: String) -> String {
+  static func shortest(_ code: String) -> String {
     // Entries are three letters, two letters and a space.
     let wanted = Array(code.utf8)
     let table = Array(twoLetters.utf8)
