@@ -17,8 +17,10 @@ deps:
 
 # Swift's own libraries are linked in, so that the program runs where no Swift is installed. lld, because ld.gold warns
 # of a function that nothing here calls.
-build: deps ## build the program, optimised: .build/release/headwater
+# Two programs: the server never links libav, headwater-media does, and import finds it beside the server.
+build: deps ## build the programs, optimised: .build/release/headwater, headwater-media
 	swift build -c release --product headwater --static-swift-stdlib -Xswiftc -use-ld=lld
+	swift build -c release --product headwater-media --static-swift-stdlib -Xswiftc -use-ld=lld
 
 run: ## install what is missing, build, import a demo clip (or VIDEO=film.mp4), serve, say what to open
 	@scripts/install-deps.sh build $(if $(VIDEO),,test)

@@ -42,7 +42,10 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 
 let package = Package(
   name: "headwater",
-  products: [.executable(name: "headwater", targets: ["headwater"])],
+  products: [
+    .executable(name: "headwater", targets: ["headwater"]),
+    .executable(name: "headwater-media", targets: ["headwater-media"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -59,7 +62,7 @@ let package = Package(
     module("Packaging"),
     module("Loop", ["CLibUV", "CLinux"]),
     module("Store", ["CLMDB", "COpenSSL", "CLinux"]),
-    module("Codec", ["CLibAV"]),
+    module("Codec", ["CLibAV", "Packaging", "CLinux"]),
     module("Origin", ["HTTP", "Packaging", "Store", "Loop", "CLinux", logging, toml]),
     plugin("Headers", ["Origin", "HTTP"]),
     .executableTarget(
@@ -68,9 +71,14 @@ let package = Package(
         "Origin", "HTTP", "Store", "HeadersPlugin", argumentParser, logging,
       ],
       path: "Sources/headwater", swiftSettings: strict),
+    .executableTarget(
+      name: "headwater-media", dependencies: ["Codec", "Packaging", "CLinux"],
+      path: "Sources/headwater-media",
+      swiftSettings: strict),
 
     tests("HTTPTests", ["HTTP"]),
     tests("PackagingTests", ["Packaging", "Codec"]),
+    tests("CodecTests", ["Codec", "Packaging", "Support"]),
     tests("LoopTests", ["Loop"]),
     tests("StoreTests", ["Store"]),
     .target(

@@ -53,6 +53,15 @@ if ffmpeg -v error -hide_banner -h encoder=libx265 2>/dev/null | grep -q '^Encod
 else
   echo "make-fixtures: note: ffmpeg has no libx265 here; hevc-aac.mp4 is left out" >&2
 fi
+# Other encodings of h264-aac-faststart.mp4: key frames at the same times, and at others.
+make_media rendition-90p.mp4 -f lavfi -i "$(picture 160x90)" "${h264[@]}"
+make_media rendition-other-keys.mp4 -f lavfi -i "$(picture 160x90)" "${h264[@]}" -g 37
+# Containers whose samples become an MP4: subtitles and two languages in the one, a clock that starts late in the other.
+printf '1\n00:00:01,000 --> 00:00:02,500\n<i>Hello</i> there\n\n2\n00:00:04,000 --> 00:00:05,000\nTwo\n' >"$scratch/en.srt"
+make_media h264-aac-srt.mkv -f lavfi -i "$(picture)" -f lavfi -i "$(sound)" -f lavfi -i "$(sound 880)" \
+  -i "$scratch/en.srt" -map 0:v -map 1:a -map 2:a -map 3:s "${h264[@]}" "${aac[@]}" -c:s srt \
+  -metadata:s:a:0 language=eng -metadata:s:a:1 language=ger -metadata:s:s:0 language=eng
+make_media h264-aac.ts -f lavfi -i "$(picture)" -f lavfi -i "$(sound)" "${h264[@]}" "${aac[@]}"
 # Fragmented: what this version keeps as bytes and does not package.
 make_media fragmented.mp4 -f lavfi -i "$(picture 320x180 25 4)" -f lavfi -i "$(sound 440 4)" "${h264[@]}" \
   "${aac[@]}" -movflags +frag_keyframe+empty_moov

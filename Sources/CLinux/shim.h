@@ -4,6 +4,7 @@
 // program with both.
 #include <errno.h>
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
@@ -68,3 +69,9 @@ static inline int clinux_memory_file(const char *name) {
 
 // fcntl(2) F_ADD_SEALS with F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE: nobody changes the file any more.
 static inline int clinux_seal(int fd) { return fcntl(fd, 1033, 0x000F); }
+
+// A file action that closes all descriptors from `first` on in the program about to start (glibc 2.34).
+int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int first);
+static inline int clinux_spawn_close_from(posix_spawn_file_actions_t *actions, int first) {
+  return posix_spawn_file_actions_addclosefrom_np(actions, first);
+}

@@ -6,6 +6,8 @@
 //        │             └────────────────► Codec             (never from Origin)
 //        └─► all but Codec
 //
+//     headwater-media ─► Codec ─► Packaging                 (libav, in a process of its own)
+//
 // Both the `import` lines of every file and the dependencies that Package.swift declares are held to it.
 
 import Testing
@@ -17,9 +19,10 @@ import Testing
     "Loop": ["CLibUV", "CLinux"],
     "Store": ["CLMDB", "COpenSSL", "CLinux"],
     "Net": ["Loop", "CCurl", "CHiredis", "COpenSSL", "CLinux"],
-    "Codec": ["CLibAV"],
+    "Codec": ["CLibAV", "CLinux", "Packaging"],
     "Origin": ["HTTP", "Packaging", "Store", "Loop", "Net", "CLinux"],
     "headwater": ["Origin", "HTTP", "Packaging", "Store", "Loop", "Net"],
+    "headwater-media": ["Codec", "Packaging", "CLinux"],
   ]
 
   /// What any plugin may import; no plugin is among it.
@@ -27,10 +30,12 @@ import Testing
 
   /// Modules that come from elsewhere, and who may import them. The pure modules get by without the C library.
   static let foreign: [String: Set<String>] = [
-    "Glibc": ["Loop", "Store", "Net", "Origin", "Codec", "headwater"],
-    "Musl": ["Codec"],
-    // Only the command line: the server itself gets by without it.
-    "Foundation": ["headwater"],
+    "Glibc": ["Loop", "Store", "Net", "Origin", "Codec", "headwater", "headwater-media"],
+    "Musl": ["Codec", "headwater-media"],
+    // Only the command lines: the server itself gets by without it.
+    "Foundation": ["headwater", "headwater-media"],
+    // JSON from the program that reads other containers.
+    "FoundationEssentials": ["Origin", "headwater-media"],
     "Synchronization": ["Loop", "Store", "Net", "Origin", "headwater"],
     "Logging": ["Origin", "headwater"],
     "TOMLKit": ["Origin"],

@@ -94,8 +94,15 @@ public struct Explanation: Sendable {
         add("replaced", "served until \(AccessRecord.iso8601(until * 1000))")
       }
       add("source", "\(edition.source.hex) \(edition.mediaType)")
+      let packaged = edition.renditions.filter { $0.hasIndex && $0.blob != edition.source }
+      for blob in Set(packaged.map(\.blob.hex)).sorted() { add("packaged from", blob) }
       if let reason = edition.reason { return add("bytes only", reason) }
       for record in edition.renditions {
+        guard record.hasIndex else {
+          let language = record.language ?? "und"
+          add("rendition", "\(record.name): \(record.kind), \(language), blob \(record.blob.hex)")
+          continue
+        }
         let (loaded, index) = try edition.track(record.name, in: context)
         let track = loaded.index.tracks[index]
         add(

@@ -29,7 +29,7 @@ struct AssetContent: ContentHandler {
   private func coldPart(
     of edition: Edition, _ resource: AssetResource, _ context: ContentContext
   ) throws(Problem) -> ContentOutcome? {
-    for rendition in edition.renditions {
+    for rendition in edition.renditions where rendition.hasIndex {
       var wanted: Int?
       switch resource {
       case .initSegment(rendition.name): break
@@ -47,16 +47,16 @@ struct AssetContent: ContentHandler {
   private func wholeFile(
     of edition: Edition, _ target: AssetTarget, _ context: ContentContext
   ) throws(Problem) -> Representation {
-    var blob = edition.source
+    var (blob, mediaType) = (edition.source, edition.mediaType)
     var rendition = "source"
     if case .progressive(let name) = target.resource {
       rendition = name
-      blob = try edition.progressiveBlob(name)
+      (blob, mediaType) = try edition.progressiveFile(name)
     }
     let file = try context.blob(blob)
     return context.representation(
       edition.info(.progressive, rendition: rendition, in: context),
-      contentType: edition.mediaType, etag: Array(blob.hex.utf8),
+      contentType: mediaType, etag: Array(blob.hex.utf8),
       lastModifiedMilliseconds: edition.ingestedMilliseconds,
       slices: [.blob(file, offset: 0, count: file.sizeBytes)], validUntilSeconds: edition.validUntilSeconds)
   }
@@ -197,7 +197,9 @@ struct Edition {
   }
 
   func track(_ rendition: String, in context: ContentContext) throws(Problem) -> (LoadedIndex, Int) {
-    guard let record = renditions.first(where: { $0.name == rendition }) else { throw .notFound }
+    guard let record = renditions.first(where: { $0.name == rendition && $0.hasIndex }) else {
+      throw .notFound
+    }
     let loaded = try context.index(of: record.blob)
     guard record.trackIndex < loaded.index.tracks.count else { throw .damaged }
     return (loaded, Int(record.trackIndex))
@@ -206,7 +208,7 @@ struct Edition {
   func presentation(in context: ContentContext) throws(Problem) -> Presentation {
     var list: [PresentationRendition] = []
     var durationMilliseconds: UInt64 = 0
-    for record in renditions where record.kind == .video || record.kind == .audio {
+    for record in renditions where record.hasIndex {
       let (loaded, track) = try track(record.name, in: context)
       durationMilliseconds = max(durationMilliseconds, loaded.index.durationMilliseconds)
       list.append(
@@ -217,20 +219,24 @@ struct Edition {
     return Presentation(renditions: list, durationMilliseconds: durationMilliseconds)
   }
 
-  /// The blob that is the rendition as one file: the ingested one, where that is a single MP4 and the
-  /// rendition is what it holds; a track of a file with several has no file of its own.
-  func progressiveBlob(_ name: String) throws(Problem) -> BlobID {
-    let isOnlyRendition = renditions.count == 1 && renditions[0].name == name
-    if name == "source" || isOnlyRendition {
-      if mediaType == "video/mp4" || mediaType == "audio/mp4" || mediaType == "video/quicktime" {
-        return source
-      }
+  /// The blob that is the rendition as one file, and its media type.
+  ///
+  /// A blob may hold several renditions. It is the file of the first picture in it; sound beside a picture has no file
+  /// of its own. `source` is the source where that is an MP4, packaged or not, else the MP4 made of it.
+  func progressiveFile(_ name: String) throws(Problem) -> (blob: BlobID, mediaType: String) {
+    let isMP4 = ["video/mp4", "audio/mp4", "video/quicktime"].contains(mediaType)
+    if name == "source", isMP4 { return (source, mediaType) }
+    guard let record = renditions.first(where: { $0.name == name && $0.hasIndex }) else {
+      if name != "source" { throw .notFound }
       throw .unpackageable("The source is not an MP4 file; it is served as it came under \"source\".")
     }
-    guard let record = renditions.first(where: { $0.name == name }) else { throw .notFound }
-    if record.blob != source { return record.blob }
+    let sharing = renditions.filter { $0.blob == record.blob && $0.hasIndex }
+    if sharing.count == 1 || record.kind == .video && sharing[0] == record {
+      if record.blob == source { return (source, mediaType) }
+      return (record.blob, record.kind == .video ? "video/mp4" : "audio/mp4")
+    }
     throw Problem(
       status: 404, code: "no-progressive-form", title: "No progressive form",
-      detail: "This rendition is one track of the source; use source.mp4, or the HLS and DASH forms.")
+      detail: "This rendition is one track of a file; use \(sharing[0].name).mp4, or the HLS and DASH forms.")
   }
 }

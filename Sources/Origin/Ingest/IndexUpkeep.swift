@@ -35,7 +35,7 @@ public struct IndexUpkeep {
         try reader.listAssets(site: site, after: last, limit: 500)
       }
       for asset in page {
-        for rendition in asset.renditions where seen.insert(rendition.blob).inserted {
+        for rendition in asset.renditions where rendition.hasIndex && seen.insert(rendition.blob).inserted {
           report.checked += 1
           if try isUsable(rendition.blob, segmentMilliseconds) { continue }
           report.unusable.append(rendition.blob)

@@ -8,16 +8,19 @@ enum SourceMediaType {
   }
 
   /// For what is kept without being packaged.
-  static func of(_ source: some ByteSource) -> String {
-    let kind: MediaKind
-    do throws(MediaError) { kind = try MediaProbe.kind(of: source) } catch {
-      return "application/octet-stream"
-    }
+  static func of(_ kind: MediaKind) -> String {
     switch kind {
-    case .progressiveMP4, .fragmentedMP4: return "video/mp4"
-    case .matroska: return "video/x-matroska"
-    case .mpegTS: return "video/mp2t"
-    case .hlsPlaylist, .mpd, .image, .text, .otherMedia, .unknown: return "application/octet-stream"
+    case .progressiveMP4, .fragmentedMP4: "video/mp4"
+    case .matroska: "video/x-matroska"
+    case .mpegTS: "video/mp2t"
+    case .otherMedia(let name): others[name] ?? "application/octet-stream"
+    case .hlsPlaylist, .mpd, .image, .text, .unknown: "application/octet-stream"
     }
   }
+
+  /// By the names that `MediaProbe` gives.
+  private static let others = [
+    "Ogg": "application/ogg", "FLAC": "audio/flac", "FLV": "video/x-flv", "WAV": "audio/wav",
+    "AVI": "video/x-msvideo", "MP3": "audio/mpeg", "AAC": "audio/aac", "MPEG program stream": "video/mpeg",
+  ]
 }
