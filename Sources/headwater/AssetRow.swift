@@ -6,6 +6,25 @@ struct AssetRow: Encodable {
     var name: String
     var kind: String
     var blob: String
+    var language: String?
+    var label: String?
+    /// Only said where it is so.
+    var forced: Bool?
+
+    init(_ record: RenditionRecord) {
+      name = record.name
+      kind = "\(record.kind)"
+      blob = record.blob.hex
+      language = record.language
+      label = record.label
+      forced = record.isForced ? true : nil
+    }
+
+    /// Language, label and mark, as far as there are any.
+    var details: String {
+      let words = [language, label.map { "\"\($0)\"" }, forced.map { _ in "forced" }].compactMap { $0 }
+      return words.isEmpty ? "" : ", " + words.joined(separator: ", ")
+    }
   }
 
   var id: String
@@ -40,8 +59,8 @@ struct AssetRow: Encodable {
     mediaType = asset.mediaType
     created = Terminal.time(asset.createdMilliseconds)
     updated = Terminal.time(asset.updatedMilliseconds)
-    renditions = asset.renditions.map { Rendition(name: $0.name, kind: "\($0.kind)", blob: $0.blob.hex) }
-    packageable = asset.reason == nil && !asset.renditions.isEmpty
+    renditions = asset.renditions.map { Rendition($0) }
+    packageable = asset.reason == nil && asset.renditions.contains { $0.kind == .video || $0.kind == .audio }
     reason = asset.reason
     defects = asset.defects
   }

@@ -68,7 +68,9 @@ struct AssetsCommand: ParsableCommand {
         Terminal.line("generation  \(row.generation ?? "none")")
         Terminal.line("source      \(row.sourceName), \(row.mediaType), \(row.source ?? "none")")
         for rendition in row.renditions {
-          Terminal.line("rendition   \(rendition.name) (\(rendition.kind)) from \(rendition.blob)")
+          let heading = rendition.kind == "subtitle" ? "subtitle  " : "rendition "
+          Terminal.line(
+            "\(heading)  \(rendition.name) (\(rendition.kind)\(rendition.details)) from \(rendition.blob)")
         }
         if let reason = row.reason { Terminal.line("bytes only  \(reason)") }
         for defect in row.defects { Terminal.line("note        \(defect)") }
