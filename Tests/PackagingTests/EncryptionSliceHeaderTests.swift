@@ -143,10 +143,12 @@ struct EncryptionSliceHeaderTests {
     try Self.check(url.appending(path: name).path(), bytes, expectsSlices: 10)
   }
 
-  static let source = [
-    "-f", "lavfi", "-i", "testsrc2=size=208x144:rate=25:duration=2,fade=in:0:25,noise=alls=20:allf=t", "-an",
-  ]
+  private static func source(_ size: String) -> [String] {
+    let filters = "fade=in:0:25,noise=alls=20:allf=t"
+    return ["-f", "lavfi", "-i", "testsrc2=size=\(size):rate=25:duration=2,\(filters)", "-an"]
+  }
 
+  /// Encoder, its parameters, pixel format and size where they are not the usual ones.
   static let encoders: [String: [String]] = [
     "avc-b-weights": ["libx264", "bframes=3:b-pyramid=normal:ref=5:weightp=2:weightb=1:keyint=25"],
     "avc-slices": ["libx264", "slices=4:bframes=2:keyint=20"],
@@ -157,7 +159,7 @@ struct EncryptionSliceHeaderTests {
     "avc-gray": ["libx264", "bframes=2:weightp=2", "gray"],
     "avc-10": ["libx264", "bframes=2", "yuv420p10le"],
     "hevc-wpp": ["libx265", "bframes=4:ref=4:weightp=1:weightb=1:ctu=16:keyint=25:log-level=none"],
-    "hevc-slices": ["libx265", "slices=2:no-wpp=1:bframes=2:ref=3:ctu=16:keyint=20:log-level=none"],
+    "hevc-slices": ["libx265", "slices=3:bframes=2:ref=3:ctu=16:keyint=20:log-level=none"],
     "hevc-plain": [
       "libx265", "no-wpp=1:bframes=3:b-pyramid=1:no-sao=1:no-deblock=1:open-gop=1:log-level=none",
     ],
@@ -165,6 +167,8 @@ struct EncryptionSliceHeaderTests {
     "hevc-10": ["libx265", "bframes=2:ctu=32:log-level=none", "yuv420p10le"],
     "hevc-444": ["libx265", "bframes=2:weightb=1:log-level=none", "yuv444p"],
     "hevc-gray": ["libx265", "bframes=2:weightp=1:log-level=none", "gray"],
+    // So many rows that their entry points alone are longer than the front that is tried first.
+    "hevc-tall": ["libx265", "bframes=1:ctu=16:log-level=none", "yuv420p", "112x2160"],
     "hevc-intra": ["libx265", "keyint=1:log-level=none"],
   ]
 
@@ -174,7 +178,7 @@ struct EncryptionSliceHeaderTests {
     let parameters = settings[0] == "libx264" ? "-x264-params" : "-x265-params"
     guard
       let clip = try FFmpegOracleTests.Clip(
-        Self.source + [
+        Self.source(settings.count > 3 ? settings[3] : "208x144") + [
           "-c:v", settings[0], "-pix_fmt", settings.count > 2 ? settings[2] : "yuv420p", "-preset", "medium",
           parameters,
           settings[1],
@@ -222,6 +226,35 @@ struct EncryptionSliceHeaderTests {
       }
     }
     #expect(slices > 50)
+  }
+
+  /// `avc3`: nothing in the sample entry, all in the first sample of the segment.
+  @Test func areReadWithParameterSetsOfTheSamples() throws {
+    guard let bytes = try MediaFolder.bytes("h264-aac-2997.mp4") else { return }
+    let video = try #require(MovieReader.read(ArraySource(bytes)).tracks.first { $0.track.kind == .video })
+    var samples = video.columns.samples()
+    let entry = BoxWalk(bytes: video.track.sampleEntry)
+    let children = try #require(entry.boxes(in: 86..<entry.bytes.count))
+    let configuration = try #require(children.first { $0.type == "avcC" }).payload
+    var at = configuration.lowerBound + 6
+    let sequenceEnd = at + 2 + Int(entry.half(at))
+    let sequence = [0, 0] + entry.bytes[at..<sequenceEnd]
+    at = sequenceEnd + 1
+    let picture = [0, 0] + entry.bytes[at..<at + 2 + Int(entry.half(at))]
+
+    let sampleBytes = Int(samples[0].sizeBytes)
+    let first = sequence + picture + bytes[Int(samples[0].offset)..<Int(samples[0].offset) + sampleBytes]
+    samples[0].offset = UInt64(bytes.count)
+    samples[0].sizeBytes = UInt32(first.count)
+    var track = video.track
+    let empty: [UInt8] = [0, 0, 0, 15] + Array("avcC".utf8) + [1, 0x64, 0, 0x1F, 0xFF, 0xE0, 0]
+    track.sampleEntry = WriterFixture.sampleEntry("avc3", boxes: empty)
+    let expected = try Self.clearFronts(video.track, video.columns.samples(), of: bytes)
+    let found = try Self.clearFronts(track, samples, of: bytes + first)
+    #expect(found == expected)
+    #expect(found.contains { $0.clearBytes < $0.unitBytes })
+    let without = try Self.clearFronts(track, video.columns.samples(), of: bytes)
+    #expect(without.allSatisfy { $0.clearBytes == $0.unitBytes })
   }
 
   /// Damaged parameter sets and headers: nothing traps, and what is made comes back.

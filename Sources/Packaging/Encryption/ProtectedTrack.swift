@@ -28,9 +28,11 @@
 // the same on every node and after every restart. `vectorBase` is the caller's, who alone knows what else the key is
 // used for:
 //   - a key of one asset generation: `vectorBase(renditionNumber:)` gives each rendition 2^48 vectors of its own;
-//   - a key of many assets, or one that outlives a generation: 64 bits of a digest of generation and rendition. Of
-//     100,000 tracks of a million samples any two overlap with a chance of 1 in 2,000; better to have more keys.
-// The same bytes encrypted twice, for another node, are the same counter blocks over the same bytes and do no harm.
+//   - a key of many assets, or one that outlives a generation: 64 bits of a digest of all that the bytes depend on, as
+//     `PackagerVersion` lists it. Of 100,000 tracks of a million samples any two overlap with a chance of 1 in 2,000;
+//     better to have more keys.
+// The same bytes encrypted twice, on another node, are the same counter blocks over the same bytes and do no harm; a
+// version that drew the ranges of a picture otherwise would put other bytes under the same blocks.
 // `cbcs` uses the constant vector of the key for every run, as the scheme wants.
 
 /// A media segment that is all bytes.

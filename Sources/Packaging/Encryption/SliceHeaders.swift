@@ -23,14 +23,12 @@ struct SliceHeaders {
     case other
   }
 
-  private enum Coding {
-    case avc(AVCParameterSets)
-    case hevc(HEVCParameterSets)
-  }
-
   /// Bytes of the length in front of each NAL unit: 1, 2 or 4.
   let lengthBytes: Int
-  private var coding: Coding
+  private let isHEVC: Bool
+  /// One of the two stays empty. They are apart so that a parameter set changes its table in place.
+  private var avc = AVCParameterSets()
+  private var hevc = HEVCParameterSets()
   private var unit = UnescapedUnit()
 
   /// First tried on a short front of the unit; then on one that holds the entry points of any picture.
@@ -46,12 +44,12 @@ struct SliceHeaders {
       switch (track.codec, child.type) {
       case (.avc, FourCC("avcC")):
         guard let configuration = AVCConfigurationBox(child.body) else { return nil }
-        self.init(lengthBytes: configuration.lengthBytes, coding: .avc(AVCParameterSets()))
+        self.init(lengthBytes: configuration.lengthBytes, isHEVC: false)
         store(configuration.sequenceParameterSets + configuration.pictureParameterSets)
         return
       case (.hevc, FourCC("hvcC")):
         guard let configuration = HEVCConfigurationBox(child.body) else { return nil }
-        self.init(lengthBytes: configuration.lengthBytes, coding: .hevc(HEVCParameterSets()))
+        self.init(lengthBytes: configuration.lengthBytes, isHEVC: true)
         store(configuration.sequenceParameterSets + configuration.pictureParameterSets)
         return
       default: break
@@ -60,9 +58,9 @@ struct SliceHeaders {
     return nil
   }
 
-  private init(lengthBytes: Int, coding: Coding) {
+  private init(lengthBytes: Int, isHEVC: Bool) {
     self.lengthBytes = lengthBytes
-    self.coding = coding
+    self.isHEVC = isHEVC
   }
 
   private mutating func store(_ units: [[UInt8]]) {
@@ -72,24 +70,15 @@ struct SliceHeaders {
   /// What a unit is. An empty one is `other`.
   func kind(of bytes: UnsafeRawBufferPointer) -> UnitKind {
     guard let first = bytes.first else { return .other }
-    switch coding {
-    case .avc: return AVCParameterSets.kind(firstByte: first)
-    case .hevc: return HEVCParameterSets.kind(firstByte: first)
-    }
+    return isHEVC ? HEVCParameterSets.kind(firstByte: first) : AVCParameterSets.kind(firstByte: first)
   }
 
   /// Remembers a parameter set for the slices that follow; what cannot be read makes them unreadable too.
   mutating func store(_ bytes: UnsafeRawBufferPointer) {
-    unit.read(bytes, limitBytes: Self.frontBytes[1])
-    var reader = BitReader(unit.payload.span)
-    switch coding {
-    case .avc(var sets):
-      sets.store(&reader)
-      coding = .avc(sets)
-    case .hevc(var sets):
-      sets.store(&reader)
-      coding = .hevc(sets)
-    }
+    var parameterSet = UnescapedUnit()
+    parameterSet.read(bytes, limitBytes: Self.frontBytes[1])
+    var reader = BitReader(parameterSet.payload.span)
+    if isHEVC { hevc.store(&reader) } else { avc.store(&reader) }
   }
 
   /// Bytes of a slice's NAL unit up to the end of its slice header, NAL unit header included; a byte that holds the end
@@ -98,11 +87,7 @@ struct SliceHeaders {
     for limitBytes in Self.frontBytes {
       unit.read(bytes, limitBytes: limitBytes)
       var reader = BitReader(unit.payload.span)
-      let isRead =
-        switch coding {
-        case .avc(let sets): sets.readSliceHeader(&reader)
-        case .hevc(let sets): sets.readSliceHeader(&reader)
-        }
+      let isRead = isHEVC ? hevc.readSliceHeader(&reader) : avc.readSliceHeader(&reader)
       if reader.isExhausted, limitBytes < bytes.count { continue }
       guard isRead, !reader.isExhausted else { return nil }
       return unit.unitBytes(payloadBytes: (reader.bitPosition + 7) / 8)
