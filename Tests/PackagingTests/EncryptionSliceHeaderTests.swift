@@ -168,7 +168,7 @@ struct EncryptionSliceHeaderTests {
     "hevc-444": ["libx265", "bframes=2:weightb=1:log-level=none", "yuv444p"],
     "hevc-gray": ["libx265", "bframes=2:weightp=1:log-level=none", "gray"],
     // So many rows that their entry points alone are longer than the front that is tried first.
-    "hevc-tall": ["libx265", "bframes=1:ctu=16:log-level=none", "yuv420p", "112x2160"],
+    "hevc-tall": ["libx265", "bframes=1:ctu=16:log-level=none", "yuv420p", "112x4096"],
     "hevc-intra": ["libx265", "keyint=1:log-level=none"],
   ]
 

@@ -154,7 +154,8 @@ public struct ProtectedTrack: Sendable {
     }
     guard isTold else {
       throw .unsupported(
-        "encryption-subsamples", "A picture has more bytes outside of readable slices than `senc` can tell.")
+        "encryption-subsamples",
+        "A picture has more bytes outside of readable slices than a segment can tell; encode it anew.")
     }
     layout.trackFragmentBoxes = encryptor.boxes(offset: layout.trackFragmentBoxesOffset)
     let timing = FragmentTiming(track: track, firstDecodeTicks: firstDecodeTicks)
