@@ -59,6 +59,10 @@ public struct MediaLimits: Sendable, Equatable {
   public var samplesTotal: Int = 16_000_000
   /// Boxes at the top level that are visited while looking for `moov`.
   public var topLevelBoxes: Int = 65_536
+  /// `moof` boxes of one file. 500 000 are 34 hours of half-second fragments of two tracks apart.
+  public var fragments: Int = 500_000
+  /// Largest `moof` box that is read into memory, in bytes.
+  public var moofBytes: Int = 64 << 20
 
   public init() {}
 }

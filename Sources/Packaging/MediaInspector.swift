@@ -12,8 +12,8 @@ public enum IngestVerdict: Sendable, Equatable {
 public enum MediaInspector {
   /// The verdict on a source. Never fails and never traps, whatever the bytes are.
   ///
-  /// - Complexity: reads the first kilobytes, the headers of the top-level boxes, and `moov`; time linear in the
-  ///   size of `moov`.
+  /// - Complexity: reads the first kilobytes, the headers of the top-level boxes, `moov` and each `moof`; time linear
+  ///   in the size of those.
   public static func inspect(_ source: some ByteSource, limits: MediaLimits = .init()) -> IngestVerdict {
     do throws(MediaError) {
       switch try MediaProbe.kind(of: source, limits: limits) {
@@ -37,7 +37,7 @@ public enum MediaInspector {
     .bytesOnly(
       MediaReason(
         code: code,
-        message: "The file is \(name); this version packages progressive MP4 and MOV. Remux it to MP4."))
+        message: "The file is \(name); this version packages MP4 and MOV. Remux it to MP4."))
   }
 
   private static func notMedia(_ code: String, _ what: String) -> IngestVerdict {

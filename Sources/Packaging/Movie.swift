@@ -73,7 +73,7 @@ public struct LeftOutTrack: Sendable, Equatable {
   }
 }
 
-/// A progressive MP4 or MOV file, read and checked: every sample of `tracks` lies inside the file.
+/// An MP4 or MOV file, progressive or fragmented, read and checked: every sample of `tracks` lies inside the file.
 public struct Movie: Sendable, Equatable {
   public var majorBrand: FourCC
   public var compatibleBrands: [FourCC]
@@ -83,6 +83,8 @@ public struct Movie: Sendable, Equatable {
   public var tracks: [MovieTrack]
   public var leftOut: [LeftOutTrack]
   public var defects: [Defect]
+  /// Samples come from fragments, at least in part.
+  public var isFragmented = false
 
   public init(
     majorBrand: FourCC, compatibleBrands: [FourCC], timescale: UInt32, tracks: [MovieTrack],

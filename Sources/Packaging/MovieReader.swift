@@ -3,35 +3,62 @@
 // The top level is walked by box headers until `moov` is known, wherever it is and whatever its size field looks like;
 // `moov` is read whole, within a limit, and taken apart in memory. The descent is fixed (moov, trak, mdia, minf, stbl and
 // sample entries), so no file can make it go deeper. Sample tables are expanded only for tracks whose coding is packaged.
+// Where there are fragments their samples follow (BMFF/FragmentReader.swift). Edit lists are applied last.
 //
 // Verdicts: what a track's coding or form rules out leaves that track out, with the reason. Tables of a packaged coding
 // that contradict themselves or the file damn the file, since serving half of a broken upload hides the break.
 
-/// Reads the tables of progressive MP4 and MOV files.
+/// Reads progressive and fragmented MP4 and MOV files.
 public enum MovieReader {
   /// The movie in a source, with every sample checked to lie inside it.
   ///
   /// - Throws: `.notMedia` when there are no boxes, `.damaged` for broken files, `.unsupported` for sound ones that
-  ///   this version does not package (fragmented, encrypted, other codings, beyond `limits`), `.sourceUnreadable`.
-  /// - Complexity: linear in the size of `moov`.
+  ///   this version does not package (encrypted, other codings, a segment without its init segment or the reverse,
+  ///   beyond `limits`), `.sourceUnreadable`.
+  /// - Complexity: linear in the size of `moov` and of all `moof` boxes.
   public static func read(_ source: some ByteSource, limits: MediaLimits = .init()) throws(MediaError)
     -> Movie
   {
     let top = try TopLevelBoxes(source, limits: limits)
-    guard let location = top.movie else {
-      if top.hasFragment {
-        throw .unsupported("media-segment", "The file is a media segment without its init segment.")
-      }
-      guard top.fileType != nil || top.mediaData != nil else {
-        throw .notMedia(reason: MediaReason(code: "unknown", message: "The file has no MP4 boxes."))
-      }
-      throw .damaged(
-        "no-moov", "The file has no moov box: the upload was cut short or the recording not finished.")
+    guard let location = top.movie else { throw withoutMovieBox(top) }
+    let body = try movieBox(source, location, limits)
+    var parsed = try MovieParser(fileBytes: source.lengthBytes, limits: limits).parse(body.span)
+    var fileDefects: [Defect] = []
+    if let media = top.mediaData, media.offset < location.offset { fileDefects.append(movieBoxAtEnd) }
+    let isFragmented = top.isFragmented || top.hasFragment
+    if isFragmented {
+      var reader = FragmentReader(source, tracks: parsed.tracks, extends: parsed.extends, limits: limits)
+      let found = try reader.read(movieTimescale: parsed.timescale)
+      parsed.tracks = found.tracks
+      fileDefects += found.defects
+    } else {
+      if top.hasTruncatedMediaData { fileDefects.append(mediaDataTooLong) }
+      if let offset = top.junkOffset { fileDefects.append(trailingJunk(offset)) }
     }
-    if top.isFragmented || top.hasFragment {
-      throw .unsupported(
-        "fragmented", "The file is a fragmented MP4; remux it to a progressive one to package it.")
+    var movie = try parsed.edited()
+    movie.majorBrand = top.fileType?.majorBrand ?? FourCC("qt  ")
+    movie.compatibleBrands = top.fileType?.compatibleBrands ?? []
+    movie.isFragmented = isFragmented
+    if isFragmented { movie.moveToStart() }
+    movie.defects += DefectReport.defects(of: movie)
+    movie.defects += fileDefects
+    return movie
+  }
+
+  private static func withoutMovieBox(_ top: TopLevelBoxes) -> MediaError {
+    if top.hasFragment {
+      return .unsupported("media-segment", "The file is a media segment without its init segment.")
     }
+    guard top.fileType != nil || top.mediaData != nil else {
+      return .notMedia(reason: MediaReason(code: "unknown", message: "The file has no MP4 boxes."))
+    }
+    return .damaged(
+      "no-moov", "The file has no moov box: the upload was cut short or the recording not finished.")
+  }
+
+  private static func movieBox(
+    _ source: some ByteSource, _ location: TopLevelBoxes.Location, _ limits: MediaLimits
+  ) throws(MediaError) -> [UInt8] {
     guard !location.isTruncated else {
       throw .damaged(
         "moov-cut-short", "The moov box reaches past the end of the file; upload the whole file again.")
@@ -45,32 +72,59 @@ public enum MovieReader {
     guard body.count == Int(bodyBytes) else {
       throw .damaged("moov-cut-short", "The moov box could not be read whole; upload the file again.")
     }
-    var movie = try MovieParser(fileBytes: source.lengthBytes, limits: limits).parse(body.span)
-    movie.majorBrand = top.fileType?.majorBrand ?? FourCC("qt  ")
-    movie.compatibleBrands = top.fileType?.compatibleBrands ?? []
-    movie.defects += fileDefects(top, location)
-    return movie
+    return body
   }
 
-  private static func fileDefects(_ top: TopLevelBoxes, _ movie: TopLevelBoxes.Location) -> [Defect] {
-    var defects: [Defect] = []
-    if let media = top.mediaData, media.offset < movie.offset {
-      defects.append(
-        Defect(
-          code: "moov-at-end",
-          message: "The moov box lies behind the media; players that stream this file fetch its end first."))
+  private static var movieBoxAtEnd: Defect {
+    Defect(
+      code: "moov-at-end",
+      message: "The moov box lies behind the media; players that stream this file fetch its end first.")
+  }
+
+  static var mediaDataTooLong: Defect {
+    Defect(
+      code: "mdat-too-long",
+      message: "The mdat box states more bytes than the file has, but all samples are there.")
+  }
+
+  static func trailingJunk(_ offset: UInt64) -> Defect {
+    Defect(code: "trailing-junk", message: "The bytes from \(offset) on are no boxes and are not used.")
+  }
+}
+
+/// What `moov` says, with edit lists not yet applied.
+struct ParsedMovie {
+  /// Ticks per second of the movie header; never 0.
+  var timescale: UInt32
+  /// What is packaged as far as `moov` shows, in file order; at least one.
+  var tracks: [SourceTrack]
+  var leftOut: [LeftOutTrack]
+  var extends: MovieExtends?
+
+  /// The movie without its brands.
+  ///
+  /// - Throws: when no track shows anything.
+  func edited() throws(MediaError) -> Movie {
+    var movie = Movie(
+      majorBrand: FourCC(rawValue: 0), compatibleBrands: [], timescale: timescale, tracks: [],
+      leftOut: leftOut, defects: [])
+    for var source in tracks {
+      if let refusal = source.refusal {
+        movie.leftOut.append(source.leftOut(refusal))
+        continue
+      }
+      let track = try source.edited(movieTimescale: timescale)
+      movie.defects += source.defects
+      if track.columns.count > 0 {
+        movie.tracks.append(track)
+      } else {
+        let reason = MediaReason(
+          code: "no-samples", message: "It has no samples, or its edit list shows none.")
+        movie.leftOut.append(source.leftOut(reason))
+      }
     }
-    if top.hasTruncatedMediaData {
-      defects.append(
-        Defect(
-          code: "mdat-too-long",
-          message: "The mdat box states more bytes than the file has, but all samples are there."))
-    }
-    if let offset = top.junkOffset {
-      defects.append(
-        Defect(code: "trailing-junk", message: "The bytes from \(offset) on are no boxes and are not used."))
-    }
-    return defects
+    guard !movie.tracks.isEmpty else { throw MovieParser.nothingToPackage(movie.leftOut) }
+    return movie
   }
 }
 
@@ -79,18 +133,17 @@ struct MovieParser {
   let fileBytes: UInt64
   let limits: MediaLimits
 
-  /// The movie without its brands.
-  func parse(_ body: Span<UInt8>) throws(MediaError) -> Movie {
+  func parse(_ body: Span<UInt8>) throws(MediaError) -> ParsedMovie {
     if body.firstBox(FourCC("cmov")) != nil {
       throw .unsupported("compressed-moov", "The moov box is compressed (QuickTime cmov); remux the file.")
     }
     guard let header = body.firstBox(FourCC("mvhd"))?.fullBox(), let movieHeader = MovieHeaderBox(header),
       movieHeader.timescale > 0
     else { throw .damaged("movie-header", "The moov box has no readable mvhd box.") }
-    var movie = Movie(
-      majorBrand: FourCC(rawValue: 0), compatibleBrands: [], timescale: movieHeader.timescale, tracks: [],
-      leftOut: [],
-      defects: [])
+    var movie = ParsedMovie(timescale: movieHeader.timescale, tracks: [], leftOut: [])
+    if let box = body.firstBox(FourCC("mvex")) {
+      movie.extends = MovieExtends(box.body, limit: limits.tracks)
+    }
     var trackCount = 0
     var samplesLeft = limits.samplesTotal
     var reader = BoxReader(body)
@@ -100,7 +153,7 @@ struct MovieParser {
       guard trackCount <= limits.tracks else {
         throw .unsupported("too-many-tracks", "The file has more than \(limits.tracks) tracks.")
       }
-      try add(box.body, number: trackCount, samplesLeft: &samplesLeft, to: &movie)
+      try add(box.body, samplesLeft: &samplesLeft, to: &movie)
     }
     guard trackCount > 0 else { throw .damaged("no-tracks", "The moov box has no tracks.") }
     if let encrypted = movie.leftOut.first(where: { $0.reason.code == "encrypted" }) {
@@ -111,7 +164,7 @@ struct MovieParser {
   }
 
   /// Sound tracks of other codings make a file that is kept; tracks that are all broken make a damaged one.
-  private static func nothingToPackage(_ leftOut: [LeftOutTrack]) -> MediaError {
+  static func nothingToPackage(_ leftOut: [LeftOutTrack]) -> MediaError {
     let list = leftOut.map { "track \($0.id): \($0.reason.message)" }.joined(separator: " ")
     let isSound = leftOut.contains { ["codec", "several-sample-entries"].contains($0.reason.code) }
     return isSound
@@ -119,17 +172,17 @@ struct MovieParser {
       : .damaged("no-packageable-track", "No track is whole. \(list)")
   }
 
-  private func add(_ body: Span<UInt8>, number: Int, samplesLeft: inout Int, to movie: inout Movie)
+  private func add(_ body: Span<UInt8>, samplesLeft: inout Int, to movie: inout ParsedMovie)
     throws(MediaError)
   {
-    var parser = TrackParser(body, movieTimescale: movie.timescale)
-    switch parser.describe(number: number) {
+    var parser = TrackParser(body)
+    switch parser.describe(extends: movie.extends) {
     case .failure(let error): movie.leftOut.append(parser.leftOut(error.reason))
     case .success(let entry):
       let limit = min(limits.samplesPerTrack, samplesLeft)
-      let outcome: MovieTrack
+      let track: SourceTrack
       do throws(MediaError) {
-        outcome = try parser.read(entry, fileBytes: fileBytes, sampleLimit: limit)
+        track = try parser.read(entry, fileBytes: fileBytes, sampleLimit: limit)
       } catch {
         // A track that changes its sample entry is sound but of a form that is not packaged.
         guard case .unsupported(let reason) = error, reason.code == "several-sample-entries" else {
@@ -138,15 +191,8 @@ struct MovieParser {
         movie.leftOut.append(parser.leftOut(reason))
         return
       }
-      movie.defects += parser.defects
-      guard outcome.columns.count > 0 else {
-        movie.leftOut.append(
-          parser.leftOut(
-            MediaReason(code: "no-samples", message: "It has no samples, or its edit list shows none.")))
-        return
-      }
-      samplesLeft -= outcome.columns.count
-      movie.tracks.append(outcome)
+      samplesLeft -= track.columns.count
+      movie.tracks.append(track)
     }
   }
 }

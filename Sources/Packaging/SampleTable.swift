@@ -153,14 +153,8 @@ struct SampleTable {
           code: "stss-range",
           message: "The stss box of track \(trackID) names samples that do not exist, or twice."))
     }
-    if found == 0 {
-      flags[0] = true
-      defects.append(
-        Defect(
-          code: "no-sync-sample",
-          message: "Track \(trackID) has no sync sample; its first sample is taken for one."))
-    }
     if found < count { columns.syncFlags = flags }
+    if let defect = columns.assureSyncSample(trackID: trackID) { defects.append(defect) }
   }
 }
 

@@ -20,6 +20,10 @@
 // Of several edits that show media the first decides, and a defect says so. Rates other than 1 are not looked at.
 // Without an edit list the shift is 0: a file whose first composition time is not 0 starts late, and gapless playback
 // hints outside the edit list (iTunSMPB) change nothing.
+//
+// A fragmented file is often a clip from a longer stream, whose tracks all start at the time that the stream had come to.
+// Where all tracks of such a file start after 0, all are moved to the front by the time of the earliest, which then
+// starts at 0 (`Movie.moveToStart`). The distance between tracks stays, to half a tick.
 
 struct Timeline: Equatable {
   /// Added to composition times to get presentation times, in ticks of the track.
@@ -82,6 +86,26 @@ struct Timeline: Equatable {
       if hidden <= Int128(trackTimescale) { lastShown = columns.count - 1 }
     }
     return lastShown >= first ? first..<lastShown + 1 : 0..<0
+  }
+}
+
+extension Movie {
+  /// Takes away the time before the first picture or sound of any track, where there is such a time.
+  mutating func moveToStart() {
+    guard
+      let first = tracks.map(\.track).min(by: {
+        Int128($0.presentationStartTicks) * Int128($1.timescale)
+          < Int128($1.presentationStartTicks) * Int128($0.timescale)
+      }), first.presentationStartTicks > 0
+    else { return }
+    for index in tracks.indices {
+      let scaled = Int128(first.presentationStartTicks) * Int128(tracks[index].track.timescale)
+      let scale = Int128(first.timescale)
+      // No track starts earlier than the first, so none is moved past 0.
+      let ticks = Int64(clamping: (scaled + scale / 2) / scale)
+      tracks[index].track.presentationShiftTicks -= ticks
+      tracks[index].track.presentationStartTicks -= ticks
+    }
   }
 }
 

@@ -42,38 +42,17 @@ struct TopLevelBoxes {
     var offset: UInt64 = 0
     for _ in 0..<limits.topLevelBoxes {
       guard offset < length else { return }
-      let head = try source.bytes(at: offset, count: 16)
-      var reader = BoxReader(head.span)
-      guard let size32 = reader.u32(), let typeCode = reader.u32() else {
-        junkOffset = offset
-        return
-      }
-      var size = UInt64(size32)
-      var headerBytes = 8
-      if size32 == 1 {
-        guard let size64 = reader.u64() else {
-          junkOffset = offset
-          return
-        }
-        size = size64
-        headerBytes = 16
-      } else if size32 == 0 {
-        size = length - offset
-      }
-      let type = FourCC(rawValue: typeCode)
-      let isTruncated = size > length - offset
-      guard size >= UInt64(headerBytes), !isTruncated || type == FourCC("mdat") || type == FourCC("moov")
+      guard let (type, location) = try Self.box(source, at: offset),
+        !location.isTruncated || type == FourCC("mdat") || type == FourCC("moov")
       else {
         junkOffset = offset
         return
       }
-      let location = Location(
-        offset: offset, headerBytes: headerBytes, sizeBytes: min(size, length - offset),
-        isTruncated: isTruncated)
       switch type {
       case FourCC("ftyp") where fileType == nil:
         let body = try source.bytes(
-          at: offset + UInt64(headerBytes), count: Int(min(size, 4096)) - headerBytes)
+          at: offset + UInt64(location.headerBytes),
+          count: Int(min(location.sizeBytes, 4096)) - location.headerBytes)
         fileType = FileTypeBox(body.span)
       case FourCC("moov") where movie == nil:
         movie = location
@@ -83,13 +62,36 @@ struct TopLevelBoxes {
         hasFragment = true
         if movie != nil { return }
       case FourCC("mdat"):
-        if mediaData == nil, location.sizeBytes > UInt64(headerBytes) { mediaData = location }
-        hasTruncatedMediaData = hasTruncatedMediaData || isTruncated
+        if mediaData == nil, location.sizeBytes > UInt64(location.headerBytes) { mediaData = location }
+        hasTruncatedMediaData = hasTruncatedMediaData || location.isTruncated
       default: break
       }
-      if isTruncated { return }
-      offset += size
+      if location.isTruncated { return }
+      offset += location.sizeBytes
     }
+  }
+
+  /// The type and place of the box at `offset`; nil where what is there is no box.
+  static func box(_ source: some ByteSource, at offset: UInt64) throws(MediaError)
+    -> (type: FourCC, location: Location)?
+  {
+    let head = try source.bytes(at: offset, count: 16)
+    var reader = BoxReader(head.span)
+    guard let size32 = reader.u32(), let type = reader.u32() else { return nil }
+    let left = source.lengthBytes - offset
+    var size = UInt64(size32)
+    var headerBytes = 8
+    if size32 == 1 {
+      guard let size64 = reader.u64() else { return nil }
+      size = size64
+      headerBytes = 16
+    } else if size32 == 0 {
+      size = left
+    }
+    guard size >= UInt64(headerBytes) else { return nil }
+    let location = Location(
+      offset: offset, headerBytes: headerBytes, sizeBytes: min(size, left), isTruncated: size > left)
+    return (FourCC(rawValue: type), location)
   }
 
   /// Whether one of the first children of `moov` is `mvex`. Reads headers only: `moov` may be large.

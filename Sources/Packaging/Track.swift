@@ -54,7 +54,8 @@ public struct Track: Sendable, Equatable {
   public var displayHeightPixels: UInt32
   /// `tkhd` transformation matrix as stored, nine big-endian words.
   public var matrix: [Int32]
-  /// CICP transfer characteristics from `colr`, 2 (unspecified) where absent.
+  /// CICP transfer characteristics from `colr`, else from the decoder configuration; 2 (unspecified) where neither
+  /// says.
   public var transferCharacteristics: UInt16
   /// Audio channels and sampling rate as a player hears them; 0 for what is not audio.
   public var channelCount: UInt16

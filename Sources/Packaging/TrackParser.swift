@@ -1,26 +1,22 @@
-/// Takes one `trak` box apart.
+/// Takes one `trak` box apart: what the track is, and the samples that its tables list.
 struct TrackParser: ~Escapable {
   private let body: Span<UInt8>
-  private let movieTimescale: UInt32
-  private(set) var defects: [Defect] = []
-  private var id: UInt32 = 0
+  private(set) var id: UInt32 = 0
   private var kind = TrackKind.other
   private var codec = FourCC(rawValue: 0)
   private var language = "und"
   private var timescale: UInt32 = 0
   private var header: TrackHeaderBox?
-
-  /// A group of pictures longer than this makes seeking and switching slow, in seconds.
-  private static let longGroupSeconds: Int64 = 10
+  /// Number of the sample entry that the samples use, from 1.
+  private var descriptionNumber: UInt32 = 1
 
   @_lifetime(copy body)
-  init(_ body: Span<UInt8>, movieTimescale: UInt32) {
-    self.body = body
-    self.movieTimescale = movieTimescale
-  }
+  init(_ body: Span<UInt8>) { self.body = body }
 
   /// Finds out what the track is, and gives its sample entry if it is packaged.
-  mutating func describe(number: Int) -> Result<SampleEntry, MediaReasonError> {
+  ///
+  /// - Parameter extends: what `mvex` says; it names the sample entry of tracks without samples in `moov`.
+  mutating func describe(extends: MovieExtends?) -> Result<SampleEntry, MediaReasonError> {
     func failure(_ code: String, _ message: String) -> Result<SampleEntry, MediaReasonError> {
       .failure(MediaReasonError(reason: MediaReason(code: code, message: message)))
     }
@@ -43,10 +39,12 @@ struct TrackParser: ~Escapable {
       let description = SampleTableBoxes(tables).description()
     else { return failure("no-sample-description", "It has no readable stsd box.") }
     // All samples use one entry, which is checked when they are read.
-    var entryIndex = 0
     if let chunks = SampleTableBoxes(tables).samplesToChunks(), chunks.runs.count > 0 {
-      entryIndex = Int(chunks.descriptionNumber(0)) - 1
+      descriptionNumber = chunks.descriptionNumber(0)
+    } else if let defaults = extends?.defaults[id] {
+      descriptionNumber = max(1, defaults.descriptionNumber)
     }
+    let entryIndex = Int(descriptionNumber) - 1
     guard description.entries.indices.contains(entryIndex) else {
       return failure("no-sample-description", "Its samples use a sample entry that stsd does not have.")
     }
@@ -64,15 +62,16 @@ struct TrackParser: ~Escapable {
     LeftOutTrack(id: id, kind: kind, codec: codec, language: language, reason: reason)
   }
 
-  /// The track with its samples, edit list applied. Without samples if it has none or shows none.
-  mutating func read(_ entry: SampleEntry, fileBytes: UInt64, sampleLimit: Int) throws(MediaError)
-    -> MovieTrack
-  {
+  /// The track with the samples that its tables list and its edit list, which is not yet applied.
+  ///
+  /// - Throws: `MediaError.damaged` for tables that contradict themselves or the file, `.unsupported` for more samples
+  ///   than `sampleLimit` and for tracks whose samples use several sample entries.
+  func read(_ entry: SampleEntry, fileBytes: UInt64, sampleLimit: Int) throws(MediaError) -> SourceTrack {
     guard let media = body.firstBox(FourCC("mdia"))?.body,
       let tables = media.firstBox(FourCC("minf"))?.body.firstBox(FourCC("stbl"))?.body
     else { throw .damaged("no-media", "Track \(id) lost its tables.") }
-    let table = try SampleTable(
-      SampleTableBoxes(tables), kind: kind, trackID: id, fileBytes: fileBytes, limit: sampleLimit)
+    let boxes = SampleTableBoxes(tables)
+    let table = try SampleTable(boxes, kind: kind, trackID: id, fileBytes: fileBytes, limit: sampleLimit)
     var edits: [EditListBox.Entry] = []
     if let box = body.firstBox(FourCC("edts"))?.body.firstBox(FourCC("elst"))?.fullBox() {
       guard let list = EditListBox(box) else {
@@ -80,27 +79,9 @@ struct TrackParser: ~Escapable {
       }
       edits = list.entries
     }
-    guard let timeline = Timeline(edits: edits, movieTimescale: movieTimescale, trackTimescale: timescale)
-    else {
-      throw .damaged("edit-list", "The edit list of track \(id) has times beyond all reason.")
-    }
-    let kept = timeline.keptSamples(
-      of: table.columns, kind: kind, movieTimescale: movieTimescale, trackTimescale: timescale)
-    let columns = table.columns.kept(kept)
-    defects = table.defects
-    var track = describedTrack(entry)
-    track.presentationShiftTicks = timeline.shiftTicks
-    track.sampleCount = UInt32(columns.count)
-    track.totalBytes = columns.totalBytes
-    if let range = columns.compositionRange {
-      track.presentationStartTicks = range.start + timeline.shiftTicks
-      track.durationTicks = UInt64(
-        max(0, range.end + timeline.shiftTicks - max(0, track.presentationStartTicks)))
-    }
-    // A track that is over before presentation time 0 shows nothing.
-    guard track.durationTicks > 0 else { return MovieTrack(track: track, columns: SampleColumns()) }
-    noteDefects(track, columns, timeline, hasSyncTable: SampleTableBoxes(tables).has(FourCC("stss")))
-    return MovieTrack(track: track, columns: columns)
+    return SourceTrack(
+      track: describedTrack(entry), codec: codec, columns: table.columns, edits: edits,
+      descriptionNumber: descriptionNumber, hasSyncTable: boxes.has(FourCC("stss")), defects: table.defects)
   }
 
   private func describedTrack(_ entry: SampleEntry) -> Track {
@@ -141,51 +122,5 @@ struct TrackParser: ~Escapable {
     let isTurned =
       header.matrix[0] == 0 && header.matrix[4] == 0 && header.matrix[1] != 0 && header.matrix[3] != 0
     return isTurned ? (height, width) : (width, height)
-  }
-
-  private mutating func noteDefects(
-    _ track: Track, _ columns: SampleColumns, _ timeline: Timeline, hasSyncTable: Bool
-  ) {
-    func note(_ code: String, _ message: String) {
-      defects.append(Defect(code: code, message: message))
-    }
-    if timeline.hasSeveralEdits {
-      note("several-edits", "Track \(id) shows several parts of its media; only the first is used.")
-    }
-    guard kind == .video else { return }
-    if codec == FourCC("hev1") || codec == FourCC("avc3") {
-      note(
-        "in-band-parameter-sets",
-        "Track \(id) is \(codec): parameter sets may be in the samples, which Apple players do not accept.")
-    }
-    if !hasSyncTable {
-      note("no-stss", "Track \(id) has no stss box: every picture is taken for a key frame.")
-      return
-    }
-    var decode = Int64(columns.firstDecodeTicks)
-    var lastSync = decode
-    var syncCount = 0
-    var longest: Int64 = 0
-    for index in 0..<columns.count {
-      if columns.isSync(index) {
-        longest = max(longest, decode - lastSync)
-        lastSync = decode
-        syncCount += 1
-      }
-      decode += Int64(columns.durationsTicks[index])
-    }
-    longest = max(longest, decode - lastSync)
-    if !columns.isSync(0) {
-      note(
-        "no-key-frame-first",
-        "Track \(id) does not start with a key frame; its first pictures cannot be shown.")
-    }
-    let isLong = longest > Self.longGroupSeconds * Int64(timescale)
-    if syncCount == 1, isLong {
-      note("single-key-frame", "Track \(id) has one key frame: it is one segment, and seeking in it is slow.")
-    } else if isLong {
-      let seconds = longest / Int64(timescale)
-      note("long-gop", "Track \(id) has key frames up to \(seconds) s apart, so segments get as long.")
-    }
   }
 }

@@ -21,12 +21,25 @@ struct FuzzCorpusTests {
     edited.tracks[1].samplesPerChunk = 1
     var soundOnly = MovieBuilder()
     soundOnly.tracks = [MovieBuilder.audio(count: 60, id: 1)]
-    var fragmented = plain
-    fragmented.moovExtra = BoxBytes.box("mvex", BoxBytes.full("trex", BoxBytes.zeros(20)))
+    var fragmented = FragmentBuilder.clip(fragments: 3)
+    fragmented.movie.tracks[1].edits = [(0, 1024)]
+    fragmented.durationMovieTicks = 3000
+    fragmented.between = BoxBytes.box("styp", Array("msdh".utf8), BoxBytes.u32(0))
+    for number in fragmented.fragments.indices {
+      fragmented.fragments[number][0] = FragmentBuilder.video(count: 6, at: UInt64(8 * number))
+      fragmented.fragments[number][1] = FragmentBuilder.audio(count: 5, at: nil)
+    }
+    fragmented.fragments[1][0].runs[0].compositionOffsets = [1, 3, 0, 0, 2, -1]
+    fragmented.fragments[1][1].base = .implicit
+    fragmented.fragments[2][0].base = .stated
+    // Samples in moov, and then in a fragment.
+    var mixed = fragmented
+    mixed.movie.tracks[0] = MovieBuilder.video(count: 8, syncEvery: 4)
+    mixed.fragments.removeLast(2)
     let movie = try MovieReader.read(ArraySource(edited.build()))
     return [
       "plain.mp4": plain.build(), "edited.mp4": edited.build(), "sound.mp4": soundOnly.build(),
-      "fragmented.mp4": fragmented.build(),
+      "fragmented.mp4": fragmented.build(), "mixed.mp4": mixed.build(),
       "sidecar.index": PackagingIndex.encode(
         movie, targetMilliseconds: 300, sourceBytes: UInt64(edited.build().count)),
     ]

@@ -1,5 +1,6 @@
-import Packaging
 import Testing
+
+@testable import Packaging
 
 @Suite("Mutated files never trap")
 struct MutationTests {
@@ -36,6 +37,7 @@ struct MutationTests {
     "h264-aac-elst-audio-delay.mp4", "mov-aac-first.mov", "hevc-open-gop-720p.mp4", "heaac.mp4",
     "fuzz/seed-8.mp4",
     "h264-co64-elst.mp4", "multi-2video-2audio-2tx3g.mp4", "bad-trailing-junk.mp4",
+    "av1-aac-elst.mp4", "vp9-aac.mp4", "h264-eac3.mp4", "flac.mp4", "alac.mp4",
   ])
   func realFiles(name: String) throws {
     guard let whole = try MediaFolder.bytes(name), let moov = Self.moovRange(whole) else { return }
@@ -59,6 +61,66 @@ struct MutationTests {
         }
       }
       try run(bytes)
+    }
+  }
+
+  /// Everything of a fragmented file but its media may change: `moov`, every `moof`, and the headers between them.
+  @Test(arguments: [
+    "frag-23976-h264.mp4", "frag-audio-aac.isma", "frag-h264-aac-8s.mp4", "frag-h264-aac.mp4",
+    "rotate-90-1080p-51.mp4", "sar-pasp.mp4", "wvtt-frag.mp4", "stpp-frag.mp4", "cbcs-frag-c608.mp4",
+  ])
+  func realFragments(name: String) throws {
+    guard let whole = try MediaFolder.bytes(name) else { return }
+    let places = Self.tables(of: whole)
+    for seed in 0..<UInt64(250) {
+      var random = ReaderRandom(seed: seed)
+      var bytes = whole
+      Self.mutate(&bytes, at: places, using: &random)
+      if seed % 5 == 0 { bytes.removeLast(Int.random(in: 0..<bytes.count, using: &random)) }
+      try run(bytes)
+    }
+  }
+
+  @Test func handMadeFragments() throws {
+    var builder = FragmentBuilder.clip(fragments: 3, startSeconds: 5)
+    builder.movie.tracks[0].edits = [(10, -1), (0, 1)]
+    builder.durationMovieTicks = 3000
+    builder.fragments[0][0].runs[0].compositionOffsets = (0..<30).map { $0 % 3 }
+    builder.fragments[1][1].base = .implicit
+    builder.fragments[2][0].base = .stated
+    let whole = builder.build()
+    let places = Self.tables(of: whole)
+    for seed in 0..<UInt64(3000) {
+      var random = ReaderRandom(seed: seed)
+      var bytes = whole
+      Self.mutate(&bytes, at: places, using: &random)
+      try run(bytes)
+    }
+  }
+
+  /// Positions of all bytes that are not inside of `mdat`.
+  private static func tables(of bytes: [UInt8]) -> [Int] {
+    var result: [Int] = []
+    var offset = 0
+    while offset + 8 <= bytes.count {
+      let size = max(8, bytes[offset..<offset + 4].reduce(0) { $0 << 8 | Int($1) })
+      let isMedia = bytes[offset + 4..<offset + 8].elementsEqual(Array("mdat".utf8))
+      result += offset..<min(bytes.count, offset + (isMedia ? 8 : size))
+      offset += size
+    }
+    return result
+  }
+
+  private static func mutate(_ bytes: inout [UInt8], at places: [Int], using random: inout ReaderRandom) {
+    for _ in 0..<Int.random(in: 1...8, using: &random) {
+      guard let position = places.randomElement(using: &random) else { return }
+      switch Int.random(in: 0..<4, using: &random) {
+      case 0: bytes[position] = UInt8.random(in: 0...255, using: &random)
+      case 1: bytes[position] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+      default:
+        let value: UInt8 = Bool.random(using: &random) ? 0xFF : 0
+        for index in position..<min(position + 4, bytes.count) { bytes[index] = value }
+      }
     }
   }
 
@@ -89,5 +151,50 @@ struct MutationTests {
     let part = sidecar.span.extracting(Int(range.offset)..<Int(range.offset) + range.count)
     #expect(throws: IndexError.self) { try index.samples(track: 0, segment: 0, in: part) }
     #expect(throws: IndexError.self) { try index.replanned(targetMilliseconds: 10, columns: sidecar.span) }
+  }
+
+  /// Sample entries of every coding, in ISO and QuickTime form, through the reader and all that looks at what it kept.
+  @Test func sampleEntries() {
+    typealias Video = VideoConfigurationTests
+    typealias Sound = AudioConfigurationTests
+    var entries: [(TrackKind, [UInt8])] = [
+      (.video, BoxBytes.avc1(extra: Video.colr((9, 16, 9)))),
+      (.video, BoxBytes.avc1(code: "vp09", configuration: Video.vpcC([2, 10, 0xA2, 9, 16, 9]))),
+    ]
+    for configuration in [Video.hdr10, Video.twelveBit, Video.still] {
+      let box = Video.av1C(configuration)
+      entries.append((.video, BoxBytes.avc1(code: "av01", configuration: box)))
+    }
+    for given in Sound.cases {
+      entries.append((.audio, Sound.entry(given.code, given.boxes)))
+      entries.append((.audio, Sound.entry(given.code, BoxBytes.box("wave", given.boxes), version: 1)))
+    }
+    var kept = 0
+    for seed in 0..<UInt64(20000) {
+      var random = ReaderRandom(seed: seed)
+      var (kind, bytes) = entries[Int(seed) % entries.count]
+      for _ in 0..<Int.random(in: 1...4, using: &random) {
+        bytes[Int.random(in: 8..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+      }
+      guard case .success(let entry) = SampleEntry.read(bytes, kind: kind) else { continue }
+      kept += 1
+      var track = WriterFixture.audio()
+      track.kind = kind
+      track.codec = entry.codec
+      track.sampleEntry = entry.bytes
+      track.channelCount = entry.channelCount
+      let channels = AudioChannels(track)
+      let hasText = channels.playlistText != nil
+      #expect(hasText == (entry.channelCount > 0), "seed \(seed)")
+      let initBytes = InitSegment.bytes(for: track)
+      #expect(initBytes.count > entry.bytes.count)
+      if kind == .audio {
+        // What was rewritten, or kept, says the same when it is read again.
+        let again = try? SampleEntry.read(entry.bytes, kind: .audio).get()
+        #expect(again?.codecString == entry.codecString, "seed \(seed)")
+        #expect(again?.channelCount == entry.channelCount, "seed \(seed)")
+      }
+    }
+    #expect(kept > 1000)
   }
 }

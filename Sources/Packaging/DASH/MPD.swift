@@ -188,24 +188,40 @@ public enum MPD {
       writer.literal("\"")
     }
     writer.literal(">\n")
-    if let configuration = channelConfiguration(channelCount: rendition.track.channelCount) {
-      writer.literal("        <AudioChannelConfiguration")
-      writer.literal(" schemeIdUri=\"urn:mpeg:mpegB:cicp:ChannelConfiguration\" value=\"")
-      writer.decimal(configuration)
-      writer.literal("\"/>\n")
-    }
+    channels(AudioChannels(rendition.track), into: &writer)
     template(rendition, context: context, into: &writer)
     writer.literal("      </Representation>\n    </AdaptationSet>\n")
   }
 
-  /// The ChannelConfiguration of ISO/IEC 23091-3 that AAC gives this number of channels; `nil` where AAC
-  /// has none.
-  private static func channelConfiguration(channelCount: UInt16) -> UInt64? {
-    switch channelCount {
-    case 1...6: UInt64(channelCount)
-    case 7: 11
-    case 8: 7
-    default: nil
+  /// The channels, and what Dolby asks to be said of E-AC-3 with objects (ETSI TS 103 420).
+  private static func channels(_ channels: AudioChannels, into writer: inout TextWriter) {
+    func property(_ element: StaticString, _ scheme: String, _ value: String) {
+      writer.literal("        <")
+      writer.literal(element)
+      writer.literal(" schemeIdUri=\"")
+      writer.escaped(Array(scheme.utf8))
+      writer.literal("\" value=\"")
+      writer.escaped(Array(value.utf8))
+      writer.literal("\"/>\n")
+    }
+    if let descriptor = channels.descriptor {
+      property("AudioChannelConfiguration", descriptor.scheme, descriptor.value)
+    }
+    if let objects = channels.objectComplexity {
+      property("SupplementalProperty", "tag:dolby.com,2018:dash:EC3_ExtensionType:2018", "JOC")
+      property(
+        "SupplementalProperty", "tag:dolby.com,2018:dash:EC3_ExtensionComplexityIndex:2018", String(objects))
+    }
+  }
+
+  /// The codec string as browsers know it: DASH players hand it to Media Source Extensions as it stands, and those
+  /// know Opus and FLAC in small letters and MP3 by its object type in `esds`.
+  private static func codecs(_ track: Track) -> String {
+    switch track.codec {
+    case .opus: "opus"
+    case .flac: "flac"
+    case .mp3: track.sampleRateHertz >= 32000 ? "mp4a.6B" : "mp4a.69"
+    default: track.codecString
     }
   }
 
@@ -220,7 +236,7 @@ public enum MPD {
     writer.literal("\" bandwidth=\"")
     writer.decimal(bandwidth.peak)
     writer.literal("\" codecs=\"")
-    writer.escaped(Array(rendition.track.codecString.utf8))
+    writer.escaped(Array(codecs(rendition.track).utf8))
     writer.literal("\"")
   }
 

@@ -119,10 +119,9 @@ public enum MultivariantPlaylist {
       }
       writer.literal(index == 0 ? ",DEFAULT=YES" : ",DEFAULT=NO")
       writer.literal(isFirstOfLanguage ? ",AUTOSELECT=YES" : ",AUTOSELECT=NO")
-      if member.track.channelCount > 0 {
-        writer.literal(",CHANNELS=\"")
-        writer.decimal(UInt64(member.track.channelCount))
-        writer.literal("\"")
+      if let channels = AudioChannels(member.track).playlistText {
+        writer.literal(",CHANNELS=")
+        writer.quoted(channels)
       }
       writer.literal(",URI=\"")
       writer.raw(member.uri)
