@@ -36,7 +36,7 @@ import Testing
     ("source/iframe_0007.m4s", .rendition("source", .iFrame(7, .fragments))),
     ("source/iframe_0007.ts", .rendition("source", .iFrame(7, .transport))),
     ("subtitle-en/segment_0002.vtt", .rendition("subtitle-en", .subtitleSegment(2, .fragments))),
-    ("subtitle-en/segment_ts_0002.vtt", .rendition("subtitle-en", .subtitleSegment(2, .transport))),
+    ("subtitle-en/ts_segment_0002.vtt", .rendition("subtitle-en", .subtitleSegment(2, .transport))),
     ("storyboard.vtt", .other(name: "storyboard.vtt")),
     ("poster.jpg", .other(name: "poster.jpg")),
     ("thumbs/1.jpg", .other(name: "thumbs/1.jpg")),
@@ -67,7 +67,7 @@ import Testing
     "segment_+001.m4s", "segment_00 1.m4s", "segment_0x10.m4s", "segment_1000000000.m4s",
     "segment_18446744073709551616.m4s", "segment_.m4s", "segment_0001.M4S", "SEGMENT_0001.m4s",
     "segment_0001.m4s.m4s", "segment_٠٠٠١.m4s", "segment_0001.tS",
-    "segment_ts_0001.ts", "segment_ts_0001.m4s", "iframe_001.ts", "playlist_dash.m3u8",
+    "ts_segment_0001.ts", "ts_segment_0001.m4s", "iframe_001.ts", "playlist_dash.m3u8",
   ])
   func otherSpellingsAreNoSegments(name: String) throws {
     let target = try locate("/v/film/source/\(name)")

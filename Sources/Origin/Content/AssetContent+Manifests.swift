@@ -7,16 +7,15 @@ extension AssetContent {
   func multivariantPlaylist(
     _ form: DeliveryForm, _ edition: Edition, _ context: ContentContext
   ) throws(Problem) -> MadeAnswer {
-    let presentation = try edition.presentation(in: context, needsKeyFrames: true)
-    guard form != .transport || presentation.renditions.contains(where: { $0.track.codec.isInTransportStream })
-    else {
+    let presentation = try edition.presentation(in: context)
+    guard !presentation.renditions(in: form).isEmpty else {
       throw .unpackageable("None of the asset's codecs travels in MPEG-TS: use master.m3u8.")
     }
     return .playlist(MultivariantPlaylist.bytes(presentation, form: form, uriPrefix: edition.childPrefix))
   }
 
   func mpd(_ form: DeliveryForm, _ edition: Edition, _ context: ContentContext) throws(Problem) -> MadeAnswer {
-    let presentation = try edition.presentation(in: context, needsKeyFrames: true)
+    let presentation = try edition.presentation(in: context)
     let base = edition.childPrefix
     return MadeAnswer(
       kind: .manifest, mediaType: "application/dash+xml",
@@ -31,20 +30,24 @@ extension AssetContent {
     if form == .transport { try requireTransport(rendition.track) }
     return .playlist(
       MediaPlaylist.bytes(
-        presentation, rendition, form: form, uriPrefix: edition.childPrefix(rendition: name)))
+        track: rendition.track,
+        segments: form == .transport ? presentation.transportSegments(of: rendition) : rendition.segments,
+        uriPrefix: edition.childPrefix(rendition: name),
+        targetDurationSeconds: presentation.targetDurationSeconds,
+        segmentsAreIndependent: rendition.segmentsAreIndependent, form: form, name: name))
   }
 
   func iFramePlaylist(
     _ form: DeliveryForm, of name: String, _ edition: Edition, _ context: ContentContext
   ) throws(Problem) -> MadeAnswer {
     let presentation = try edition.presentation(in: context)
-    let indexed = try edition.track(name, in: context)
-    if form == .transport { try requireTransport(indexed.track) }
-    let keyFrames = try indexed.keyFrames()
-    guard !keyFrames.isEmpty else { throw .notFound }
+    guard let rendition = presentation.renditions.first(where: { $0.name == name }),
+      !rendition.keyFrames.isEmpty
+    else { throw .notFound }
+    if form == .transport { try requireTransport(rendition.track) }
     return .playlist(
       IFramePlaylist.bytes(
-        track: indexed.track, keyFrames: keyFrames, form: form,
+        track: rendition.track, keyFrames: rendition.keyFrames, form: form,
         uriPrefix: edition.childPrefix(rendition: name),
         targetDurationSeconds: presentation.targetDurationSeconds))
   }

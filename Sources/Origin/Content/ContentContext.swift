@@ -25,6 +25,7 @@ public final class ContentContext {
 
   private var openBlobs = RecentTable<BlobID, BlobFile>(limit: 1024)
   private var indexes = RecentTable<IndexKey, LoadedIndex>(limit: 256)
+  private var subtitleDocuments = RecentTable<BlobID, SubtitleDocument>(limit: 32)
 
   init(store: Store, site: Site) throws(StoreError) {
     self.store = store
@@ -56,6 +57,13 @@ public final class ContentContext {
     }
   }
 
+  /// What ingest noted about an asset's media.
+  func defects(ofAsset id: String) throws(Problem) -> [String] {
+    do throws(StoreError) { return try reader.asset(site: site.name, id: id)?.defects ?? [] } catch {
+      throw Problem(error)
+    }
+  }
+
   /// The packaging index of a media blob, cut to the site's segment length.
   ///
   /// - Parameter clip: the part of the asset that is wanted.
@@ -73,6 +81,21 @@ public final class ContentContext {
     return loaded
   }
 
+  /// A subtitle rendition, parsed: a normalised WebVTT file of some hundred kilobytes at most.
+  func subtitles(_ id: BlobID) throws(Problem) -> SubtitleDocument {
+    if let known = subtitleDocuments[id] { return known }
+    let file = try blob(id)
+    do {
+      guard file.sizeBytes <= UInt64(SubtitleDocument.largestBytes) else { throw Problem.damaged }
+      let bytes = try file.read(offset: 0, count: Int(file.sizeBytes))
+      let document = try SubtitleDocument.parse(bytes, format: .webVTT).document
+      subtitleDocuments[id] = document
+      return document
+    } catch {
+      throw .damaged("subtitles \(id.hex): \(error)")
+    }
+  }
+
   private func indexKey(_ id: BlobID, _ clip: ClipRange? = nil) -> IndexKey {
     IndexKey(
       blob: id, targetMilliseconds: UInt32(site.configuration.packaging.segmentMilliseconds), clip: clip)
@@ -87,10 +110,12 @@ public final class ContentContext {
     var offset: UInt64 = 0
     var count: Int
     if let loaded = indexes[indexKey(id, clip)] {
-      guard let segment, let range = loaded.index.sampleRange(track: track, segment: segment) else {
-        return nil
-      }
-      (sidecar, offset, count) = (loaded.sidecar, range.offset, range.count)
+      // Manifests list key frames.
+      let part =
+        segment.map { loaded.index.sampleRange(track: track, segment: $0) }
+        ?? loaded.index.keyFrameRange(track: track)
+      guard let part else { return nil }
+      (sidecar, offset, count) = (loaded.sidecar, part.offset, part.count)
     } else {
       // Where a clip's columns lie is known only after the index is decoded; they are all small.
       sidecar = try openSidecar(id)

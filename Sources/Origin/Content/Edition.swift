@@ -98,8 +98,7 @@ struct Edition {
     return IndexedTrack(loaded: loaded, number: Int(record.trackIndex), blob: record.blob)
   }
 
-  /// - Parameter needsKeyFrames: whether trick play is described; the lists must be read for it.
-  func presentation(in context: ContentContext, needsKeyFrames: Bool = false) throws(Problem) -> Presentation {
+  func presentation(in context: ContentContext) throws(Problem) -> Presentation {
     var list: [PresentationRendition] = []
     var subtitles: [PresentationSubtitle] = []
     var durationMilliseconds: UInt64 = 0
@@ -113,7 +112,7 @@ struct Edition {
           name: record.name, track: indexed.track, segments: indexed.segments)
         rendition.label = record.label
         if let language = record.language { rendition.track.language = language }
-        if needsKeyFrames { rendition.keyFrames = try indexed.keyFrames() }
+        rendition.keyFrames = try indexed.keyFrames()
         list.append(rendition)
       case .subtitle where clip == nil:
         subtitles.append(

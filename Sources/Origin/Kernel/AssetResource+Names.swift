@@ -3,7 +3,7 @@
 //   master.m3u8  master_ts.m3u8  master_byterange.m3u8  manifest.mpd  ondemand.mpd  source
 //   {rendition}.mp4  {rendition}.cmaf  {rendition}.vtt
 //   {rendition}/playlist.m3u8  playlist_ts.m3u8  playlist_byterange.m3u8  iframes.m3u8  iframes_ts.m3u8
-//   {rendition}/init.mp4  segment_0000.m4s  segment_0000.ts  segment_0000.vtt  segment_ts_0000.vtt
+//   {rendition}/init.mp4  segment_0000.m4s  segment_0000.ts  segment_0000.vtt  ts_segment_0000.vtt
 //   {rendition}/iframe_0000.m4s  iframe_0000.ts
 
 import Packaging
@@ -81,7 +81,7 @@ extension RenditionResource {
     if let number = number(in: name, "segment_", ".m4s") { return .segment(number, .fragments) }
     if let number = number(in: name, "segment_", ".ts") { return .segment(number, .transport) }
     if let number = number(in: name, "segment_", ".vtt") { return .subtitleSegment(number, .fragments) }
-    if let number = number(in: name, "segment_ts_", ".vtt") { return .subtitleSegment(number, .transport) }
+    if let number = number(in: name, "ts_segment_", ".vtt") { return .subtitleSegment(number, .transport) }
     if let number = number(in: name, "iframe_", ".m4s") { return .iFrame(number, .fragments) }
     if let number = number(in: name, "iframe_", ".ts") { return .iFrame(number, .transport) }
     return nil
@@ -107,7 +107,7 @@ extension RenditionResource {
     case .segment(let number, let form): "segment_\(Self.digits(number)).\(form == .transport ? "ts" : "m4s")"
     case .iFrame(let number, let form): "iframe_\(Self.digits(number)).\(form == .transport ? "ts" : "m4s")"
     case .subtitleSegment(let number, let form):
-      "segment_\(form == .transport ? "ts_" : "")\(Self.digits(number)).vtt"
+      "\(form == .transport ? "ts_" : "")segment_\(Self.digits(number)).vtt"
     case .progressive, .fragmentedFile, .subtitleFile: ""
     }
   }
