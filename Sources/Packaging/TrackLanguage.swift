@@ -35,7 +35,7 @@ enum TrackLanguage {
   }
 
   /// ISO 639-2 (terminological and bibliographic) followed by ISO 639-1.
-  private static let twoLetters = """
+  static let twoLetters = """
     aaraa abkab afraf akaak albsq amham araar argan armhy asmas avaav aveae aymay azeaz bakba bambm \
     baqeu belbe benbn bihbh bisbi bodbo bosbs brebr bulbg burmy catca cescs chach chece chizh chucu \
     chvcv corkw cosco crecr cymcy czecs danda deude divdv dutnl dzodz ellel engen epoeo estet euseu \
