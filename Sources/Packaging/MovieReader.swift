@@ -40,6 +40,9 @@ public enum MovieReader {
     movie.compatibleBrands = top.fileType?.compatibleBrands ?? []
     movie.isFragmented = isFragmented
     if isFragmented { movie.moveToStart() }
+    for number in movie.tracks.indices {
+      movie.tracks[number].track.closedCaptions = ClosedCaptions.find(in: movie.tracks[number], source)
+    }
     movie.defects += DefectReport.defects(of: movie)
     movie.defects += fileDefects
     return movie
