@@ -94,6 +94,8 @@ public struct Explanation: Sendable {
         add("replaced", "served until \(AccessRecord.iso8601(until * 1000))")
       }
       add("source", "\(edition.source.hex) \(edition.mediaType)")
+      let packaged = edition.renditions.filter { $0.hasIndex && $0.blob != edition.source }
+      for blob in Set(packaged.map(\.blob.hex)).sorted() { add("packaged from", blob) }
       if let reason = edition.reason { return add("bytes only", reason) }
       if let clip = edition.clip {
         add("clip", "\(clip.startMilliseconds) ms to \(clip.endMilliseconds) ms, widened to key frames")

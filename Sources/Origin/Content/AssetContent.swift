@@ -18,8 +18,7 @@ struct AssetContent: ContentHandler {
       return .representation(try wholeFile(of: edition, "source", edition.source, edition.mediaType, context))
     case .rendition(let name, .progressive):
       guard target.clip == nil else { throw .notFound }
-      let blob = try edition.progressiveBlob(name)
-      let mediaType = blob == edition.source ? edition.mediaType : "video/mp4"
+      let (blob, mediaType) = try edition.progressiveFile(name)
       return .representation(try wholeFile(of: edition, name, blob, mediaType, context))
     case .rendition(let name, .subtitleFile):
       let record = try edition.record(name)
@@ -42,7 +41,7 @@ struct AssetContent: ContentHandler {
   private func coldPart(
     of edition: Edition, _ resource: AssetResource, _ context: ContentContext
   ) throws(Problem) -> ContentOutcome? {
-    for record in edition.renditions where record.kind == .video || record.kind == .audio {
+    for record in edition.renditions where record.hasIndex {
       var wanted: Int?
       if case .rendition(let name, let part) = resource {
         switch part {

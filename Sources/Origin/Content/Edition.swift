@@ -92,7 +92,7 @@ struct Edition {
   /// The track behind a rendition of picture or sound, in the index that the wanted part needs.
   func track(_ rendition: String, in context: ContentContext) throws(Problem) -> IndexedTrack {
     let record = try record(rendition)
-    guard record.kind == .video || record.kind == .audio else { throw .notFound }
+    guard record.hasIndex else { throw .notFound }
     let loaded = try context.index(of: record.blob, clip: clip)
     guard record.trackIndex < loaded.index.tracks.count else { throw .damaged }
     return IndexedTrack(loaded: loaded, number: Int(record.trackIndex), blob: record.blob)
@@ -128,21 +128,25 @@ struct Edition {
     return presentation
   }
 
-  /// The blob that is the rendition as one file: the ingested one, where that is a single MP4 and the
-  /// rendition is what it holds; a track of a file with several has no file of its own.
-  func progressiveBlob(_ name: String) throws(Problem) -> BlobID {
-    let isOnlyRendition = renditions.count == 1 && renditions[0].name == name
-    if name == "source" || isOnlyRendition {
-      if mediaType == "video/mp4" || mediaType == "audio/mp4" || mediaType == "video/quicktime" {
-        return source
-      }
+  /// The blob that is the rendition as one file, and its media type.
+  ///
+  /// A blob may hold several renditions. It is the file of the first picture in it; sound beside a picture has no file
+  /// of its own. `source` is the source where that is an MP4, packaged or not, else the MP4 made of it.
+  func progressiveFile(_ name: String) throws(Problem) -> (blob: BlobID, mediaType: String) {
+    let isMP4 = ["video/mp4", "audio/mp4", "video/quicktime"].contains(mediaType)
+    if name == "source", isMP4 { return (source, mediaType) }
+    guard let record = renditions.first(where: { $0.name == name && $0.hasIndex }) else {
+      if name != "source" { throw .notFound }
       throw .unpackageable("The source is not an MP4 file; it is served as it came under \"source\".")
     }
-    guard let record = renditions.first(where: { $0.name == name }) else { throw .notFound }
-    if record.blob != source { return record.blob }
+    let sharing = renditions.filter { $0.blob == record.blob && $0.hasIndex }
+    if sharing.count == 1 || record.kind == .video && sharing[0] == record {
+      if record.blob == source { return (source, mediaType) }
+      return (record.blob, record.kind == .video ? "video/mp4" : "audio/mp4")
+    }
     throw Problem(
       status: 404, code: "no-progressive-form", title: "No progressive form",
-      detail: "This rendition is one track of the source; use source.mp4, or the HLS and DASH forms.")
+      detail: "This rendition is one track of a file; use \(sharing[0].name).mp4, or the HLS and DASH forms.")
   }
 }
 
