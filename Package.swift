@@ -70,7 +70,7 @@ let package = Package(
       path: "Sources/headwater", swiftSettings: strict),
 
     tests("HTTPTests", ["HTTP"]),
-    tests("PackagingTests", ["Packaging", "Codec"]),
+    tests("PackagingTests", ["Packaging", "Codec", "COpenSSL"]),
     tests("LoopTests", ["Loop"]),
     tests("StoreTests", ["Store"]),
     .target(

@@ -49,7 +49,7 @@ import Testing
     let expected = """
           <AdaptationSet id="4" contentType="text" mimeType="text/vtt" lang="en">
             <Label>English &lt;SDH&gt; &amp; more</Label>
-            <Role schemeIdUri="urn:mpeg:dash:role:2011" value="subtitle"/>
+            <Role schemeIdUri="urn:mpeg:dash:role:2011" value="caption"/>
             <Representation id="sub-en" bandwidth="1000">
               <BaseURL>sub-en.vtt?a=1&amp;b=$2</BaseURL>
             </Representation>

@@ -14,7 +14,7 @@ enum VideoUsability {
   }
 
   /// A NAL unit without its emulation prevention bytes: `00 00 03` stands for `00 00`.
-  private static func unescaped(_ unit: [UInt8]) -> [UInt8] {
+  static func unescaped(_ unit: [UInt8]) -> [UInt8] {
     var payload: [UInt8] = []
     payload.reserveCapacity(unit.count)
     var zeros = 0

@@ -15,20 +15,27 @@ struct MultivariantLines {
   }
 
   private static let subtitleGroup = "subtitles"
+  private static let captionGroup = "captions"
 
   private let form: DeliveryForm
   private let prefix: [UInt8]
   private let suffix: [UInt8]
   private let hasSubtitles: Bool
+  /// What any of the pictures carries.
+  private let captions: ClosedCaptions
   private var writer: TextWriter
 
   var bytes: [UInt8] { writer.bytes }
 
-  init(form: DeliveryForm, prefix: [UInt8], suffix: [UInt8], hasSubtitles: Bool, capacityBytes: Int) {
+  init(
+    form: DeliveryForm, prefix: [UInt8], suffix: [UInt8], hasSubtitles: Bool, captions: ClosedCaptions,
+    capacityBytes: Int
+  ) {
     self.form = form
     self.prefix = prefix
     self.suffix = suffix
     self.hasSubtitles = hasSubtitles
+    self.captions = captions
     writer = TextWriter(capacityBytes: capacityBytes)
   }
 
@@ -88,6 +95,18 @@ struct MultivariantLines {
     }
   }
 
+  mutating func closedCaptions() {
+    for channel in captions.instreamIdentifiers {
+      writer.literal("#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID=")
+      writer.quoted(Self.captionGroup)
+      writer.literal(",NAME=")
+      writer.quoted(channel)
+      writer.literal(",DEFAULT=NO,AUTOSELECT=YES,INSTREAM-ID=")
+      writer.quoted(channel)
+      writer.literal("\n")
+    }
+  }
+
   mutating func variant(_ variant: Variant) {
     writer.literal("#EXT-X-STREAM-INF:")
     rates(variant.bandwidth, codecs: variant.codecStrings)
@@ -108,7 +127,11 @@ struct MultivariantLines {
       writer.literal(",SUBTITLES=")
       writer.quoted(Self.subtitleGroup)
     }
-    if track.kind == .video { writer.literal(",CLOSED-CAPTIONS=NONE") }
+    if track.kind == .video {
+      // All variants or none name a group (RFC 8216bis §4.4.6.2): channels that one lacks show nothing there.
+      writer.literal(",CLOSED-CAPTIONS=")
+      if captions.isEmpty { writer.literal("NONE") } else { writer.quoted(Self.captionGroup) }
+    }
     writer.literal("\n")
     playlist(variant.rendition.name, form)
     writer.literal("\n")

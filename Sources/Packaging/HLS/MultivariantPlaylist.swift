@@ -38,6 +38,7 @@ public enum MultivariantPlaylist {
     var lines = MultivariantLines(
       form: form, prefix: URIText.reference(uriPrefix), suffix: URIText.reference(uriSuffix),
       hasSubtitles: !presentation.subtitles.isEmpty,
+      captions: video.reduce(into: []) { $0.formUnion($1.track.closedCaptions) },
       capacityBytes: 256 + 512 * (children.count + max(1, video.count) * groups.count)
         + 256 * presentation.subtitles.count)
     lines.head(isIndependent: children.allSatisfy { $0.rendition.segmentsAreIndependent })
