@@ -7,6 +7,9 @@
 static const int clibav_error_eof = AVERROR_EOF;
 static const int clibav_error_permission = AVERROR(EPERM);
 static const int clibav_error_again = AVERROR(EAGAIN);
+static const int clibav_error_memory = AVERROR(ENOMEM);
+static const int clibav_error_too_large = AVERROR(EFBIG);
 static const int64_t clibav_no_pts = AV_NOPTS_VALUE;
 static const int clibav_seek_size = AVSEEK_SIZE;
 static const int clibav_seek_force = AVSEEK_FORCE;
+static const uint32_t clibav_tag_hvc1 = MKTAG('h', 'v', 'c', '1');

@@ -9,13 +9,20 @@ extension Store {
   ///
   /// Throws `.blobMissing` where a blob is not stored (any more): stage it again and retry. `.invalid` for a bad site
   /// or id or a record over `maximumRecordBytes`; `.damaged` where a blob's file has not its recorded size; `.full`;
-  /// `.io`. Nothing has happened then.
+  /// `.io`; `.conflict` where the asset is no more, or not yet, as `ifUpdatedMilliseconds` says. Nothing has happened then.
+  ///
+  /// - Parameter ifUpdatedMilliseconds: for a draft made from a record: that record's `updatedMilliseconds`.
   @discardableResult
-  public func publishAsset(_ draft: AssetDraft) throws(StoreError) -> AssetRecord {
+  public func publishAsset(
+    _ draft: AssetDraft, ifUpdatedMilliseconds: Int64? = nil
+  ) throws(StoreError) -> AssetRecord {
     try Store.checkAsset(site: draft.site, id: draft.id, operation: "publish asset")
     return try index.write { (transaction) throws(StoreError) in
       let now = options.nowMilliseconds()
       let old = try currentAsset(transaction.view, site: draft.site, id: draft.id)
+      if let ifUpdatedMilliseconds, old?.updatedMilliseconds != ifUpdatedMilliseconds {
+        throw Store.changedMeanwhile("publish asset", draft.id)
+      }
       for blob in draft.blobs { try requireBlob(blob, transaction, nowMilliseconds: now) }
       var new = Store.merge(draft, into: old, nowMilliseconds: now)
       if new == old { return new }
@@ -63,9 +70,7 @@ extension Store {
         throw Store.noAsset("remove asset", id)
       }
       if let ifUpdatedMilliseconds, ifUpdatedMilliseconds != old.updatedMilliseconds {
-        throw StoreError(
-          .conflict, operation: "remove asset",
-          message: "the asset has changed meanwhile: read it again, then decide", context: id)
+        throw Store.changedMeanwhile("remove asset", id)
       }
       let key = Store.assetKey(site: site, id: id)
       try transaction.delete(tables.assets, key.bytes)
@@ -186,6 +191,12 @@ extension Store {
 
   private static func noAsset(_ operation: String, _ id: String) -> StoreError {
     StoreError(.notFound, operation: operation, message: "the site has no such asset", context: id)
+  }
+
+  private static func changedMeanwhile(_ operation: String, _ id: String) -> StoreError {
+    StoreError(
+      .conflict, operation: operation, message: "the asset has changed meanwhile: read it again, then decide",
+      context: id)
   }
 
   /// Keys of names that `checkAsset` has passed; those always fit.

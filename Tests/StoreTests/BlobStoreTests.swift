@@ -105,6 +105,19 @@ import Testing
     #expect(files(in: incoming) == ["upload-session"])
   }
 
+  @Test func temporaryFilesLastAsLongAsTheirOwner() throws {
+    let fixture = try Fixture()
+    let incoming = fixture.store.blobs.incomingPath
+    var file: TemporaryFile? = try fixture.store.blobs.makeTemporaryFile()
+    let path = try #require(file?.path)
+    #expect(path.hasPrefix(incoming + "/") && (file?.descriptor ?? -1) >= 0)
+    // A cleaner in another process leaves it alone while it is locked.
+    #expect(try fixture.store.blobs.removeLeftovers() == 0)
+    #expect(files(in: incoming).count == 1)
+    file = nil
+    #expect(files(in: incoming).isEmpty)
+  }
+
   @Test func writersMayFinishAtOnceFromManyThreads() async throws {
     let fixture = try Fixture()
     let store = fixture.store

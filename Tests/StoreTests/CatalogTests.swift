@@ -173,6 +173,21 @@ import Testing
     #expect(try fixture.store.events(after: 0, limit: 10).count == 2)
   }
 
+  @Test func aDraftOfAnOlderRecordIsRefused() throws {
+    let fixture = try Fixture()
+    let first = try fixture.publish("one", "bytes")
+    let second = try fixture.store.updateAsset(site: "demo", id: "one") { $0.title = "New" }
+    let draft = AssetDraft(site: "demo", id: "one", status: .ready, source: first.source, reason: "late")
+    let stale = code {
+      try fixture.store.publishAsset(draft, ifUpdatedMilliseconds: first.updatedMilliseconds)
+    }
+    #expect(stale == .conflict)
+    let absent = AssetDraft(site: "demo", id: "none", status: .ready, source: first.source)
+    #expect(code { try fixture.store.publishAsset(absent, ifUpdatedMilliseconds: 1) } == .conflict)
+    let third = try fixture.store.publishAsset(draft, ifUpdatedMilliseconds: second.updatedMilliseconds)
+    #expect(third.reason == "late" && third.title == "New")
+  }
+
   @Test func removingTakesTheGenerationsAlongButNoNeighbour() throws {
     let fixture = try Fixture()
     _ = try fixture.publish("one", "a")

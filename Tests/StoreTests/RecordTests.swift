@@ -9,6 +9,9 @@ import Testing
     RenditionRecord(name: "source", kind: .video, blob: blob, trackIndex: 0),
     RenditionRecord(name: "audio", kind: .audio, blob: BlobID.digest(of: [2]), trackIndex: .max),
     RenditionRecord(name: "", kind: .subtitle, blob: blob),
+    RenditionRecord(
+      name: "subtitle-de", kind: .subtitle, blob: blob, language: "de-AT", label: "Schilder: 🪧",
+      isForced: true),
     RenditionRecord(name: "f", kind: .file, blob: blob),
   ]
 
@@ -79,9 +82,70 @@ import Testing
   @Test(arguments: all.indices) func trailingBytesAndNewerVersionsAreDamage(index: Int) throws {
     let (_, bytes, decode) = Self.all[index]
     #expect(code { try decode(bytes + [0]) } == .damaged)
-    for version: UInt8 in [0, 2, 255] {
+    for version: UInt8 in [0, 3, 255] {
       #expect(code { try decode([version] + bytes.dropFirst()) } == .damaged)
     }
+  }
+
+  /// Renditions as version 1 wrote them: they end with the track.
+  private static func putFirstVersion(_ renditions: [RenditionRecord], into writer: inout RecordWriter) {
+    writer.put(list: renditions) { writer, rendition in
+      writer.put(rendition.name)
+      writer.put(byte: rendition.kind.rawValue)
+      writer.put(rendition.blob)
+      writer.put(UInt64(rendition.trackIndex))
+    }
+  }
+
+  @Test func readsTheFirstVersion() throws {
+    let renditions = Array(Self.renditions.prefix(2))
+    var asset = RecordWriter(version: 1)
+    for text in ["s", "a", "title", "text"] { asset.put(text) }
+    asset.put(list: ["tag"]) { $0.put($1) }
+    asset.put(byte: Privacy.public.rawValue)
+    asset.put(byte: AssetStatus.ready.rawValue)
+    asset.put(signed: 5)
+    asset.put(signed: 6)
+    asset.put(optional: Generation(bits: 7)) { $0.put($1) }
+    asset.put(optional: Self.blob) { $0.put($1) }
+    asset.put("film.mp4")
+    asset.put("video/mp4")
+    Self.putFirstVersion(renditions, into: &asset)
+    asset.put(optional: String?.none) { $0.put($1) }
+    asset.put(list: ["one"]) { $0.put($1) }
+    let found = try asset.bytes.withUnsafeBytes { try AssetRecord(decoding: $0) }
+    #expect(found.renditions == renditions && found.defects == ["one"] && found.title == "title")
+    // Written again it is of the newest version, and the same.
+    let again = try found.encode().withUnsafeBytes { try AssetRecord(decoding: $0) }
+    #expect(again == found && found.encode().first == 2)
+
+    var generation = RecordWriter(version: 1)
+    generation.put("s")
+    generation.put("a")
+    generation.put(Generation(bits: 7))
+    generation.put(optional: Self.blob) { $0.put($1) }
+    Self.putFirstVersion(renditions, into: &generation)
+    generation.put("video/mp4")
+    generation.put("film.mp4")
+    generation.put(optional: String?.none) { $0.put($1) }
+    generation.put(signed: 5)
+    generation.put(optional: Int64?.none) { $0.put(signed: $1) }
+    let old = try generation.bytes.withUnsafeBytes { try GenerationRecord(decoding: $0) }
+    #expect(old.renditions == renditions && old.ingestedMilliseconds == 5)
+  }
+
+  @Test func whatIsNotSetAddsNothingToTheGeneration() {
+    let plain = RenditionRecord(name: "source", kind: .video, blob: Self.blob)
+    func generation(_ rendition: RenditionRecord) -> Generation? {
+      AssetDraft(site: "s", id: "a", status: .ready, source: Self.blob, renditions: [rendition]).generation
+    }
+    #expect(
+      generation(plain) == Generation.make(roles: [("source", Self.blob), ("video:source:0", Self.blob)]))
+    var changed = [plain, plain, plain, plain]
+    changed[1].language = "en"
+    changed[2].label = "en"
+    changed[3].isForced = true
+    #expect(Set(changed.map { generation($0) }).count == 4)
   }
 
   @Test(arguments: all.indices) func changedBytesNeverTrap(index: Int) throws {

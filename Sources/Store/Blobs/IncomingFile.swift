@@ -36,7 +36,24 @@ struct IncomingFile: ~Copyable, Sendable {
   deinit { unlink(path) }
 }
 
+/// A file in `incoming/` for bytes that are not yet what becomes a blob, such as the output of another program.
+///
+/// Gone when the last reference goes, or with the next start of any process where this one died.
+public final class TemporaryFile: Sendable {
+  private let file: IncomingFile
+  public var path: String { file.path }
+  /// Open for reading and writing, as long as this lives. Do not close it.
+  public var descriptor: Int32 { file.descriptor.number }
+
+  init(_ file: consuming IncomingFile) { self.file = file }
+}
+
 extension BlobStore {
+  /// An empty file on the storage file system.
+  public func makeTemporaryFile() throws(StoreError) -> TemporaryFile {
+    TemporaryFile(try IncomingFile(folder: incomingPath))
+  }
+
   /// Removes temporary files whose writers are dead, whichever process they belonged to.
   ///
   /// Only `*.part` files directly in `incoming/` are touched. Returns how many were removed.

@@ -37,31 +37,63 @@ public struct RenditionRecord: Sendable, Equatable {
   public var name: String
   public var kind: RenditionKind
   public var blob: BlobID
-  /// Which track of the blob, from 0; for `.file` 0.
+  /// Which track of the blob, from 0; for `.file` and subtitles 0.
   public var trackIndex: UInt32
+  /// BCP 47 language, where the blob does not say it or says it wrong; `nil` leaves it to the blob.
+  public var language: String?
+  /// What viewers read in a menu; `nil` where the name of the language will do.
+  public var label: String?
+  /// Subtitles that are shown without being asked for: they translate what the sound leaves foreign.
+  public var isForced: Bool
 
-  public init(name: String, kind: RenditionKind, blob: BlobID, trackIndex: UInt32 = 0) {
+  public init(
+    name: String, kind: RenditionKind, blob: BlobID, trackIndex: UInt32 = 0, language: String? = nil,
+    label: String? = nil, isForced: Bool = false
+  ) {
     self.name = name
     self.kind = kind
     self.blob = blob
     self.trackIndex = trackIndex
+    self.language = language
+    self.label = label
+    self.isForced = isForced
   }
 
   /// The rendition's part in the digest that is the generation.
-  var role: String { "\(kind.roleWord):\(name):\(trackIndex)" }
+  ///
+  /// Language, label and the forced mark stand in manifests, so they are part of it; those that are not set add
+  /// nothing, as before there were any. The label comes last because it may hold any character.
+  var role: String {
+    var role = "\(kind.roleWord):\(name):\(trackIndex)"
+    if let language { role += ":language=\(language)" }
+    if isForced { role += ":forced" }
+    if let label { role += ":label=\(label)" }
+    return role
+  }
 
   func encode(to writer: inout RecordWriter) {
     writer.put(name)
     writer.put(byte: kind.rawValue)
     writer.put(blob)
     writer.put(UInt64(trackIndex))
+    writer.put(optional: language) { $0.put($1) }
+    writer.put(optional: label) { $0.put($1) }
+    writer.put(byte: isForced ? 1 : 0)
   }
 
+  /// Version 1 of the records ends with the track.
   init(from reader: inout RecordReader) throws(StoreError) {
     name = try reader.text()
     kind = try reader.value(of: RenditionKind.self)
     blob = try reader.blob()
     trackIndex = try reader.number(as: UInt32.self)
+    guard reader.version >= 2 else {
+      isForced = false
+      return
+    }
+    language = try reader.optional { (reader) throws(StoreError) in try reader.text() }
+    label = try reader.optional { (reader) throws(StoreError) in try reader.text() }
+    isForced = try reader.flag()
   }
 }
 
@@ -91,7 +123,8 @@ public struct AssetRecord: Sendable, Equatable {
   /// What is wrong with the media yet does not keep it from playing.
   public var defects: [String]
 
-  private static let version: UInt8 = 1
+  /// 2: renditions have language, label and the forced mark.
+  private static let version: UInt8 = 2
 
   func encode() -> [UInt8] {
     var writer = RecordWriter(version: AssetRecord.version)

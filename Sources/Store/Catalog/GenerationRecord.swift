@@ -15,7 +15,8 @@ public struct GenerationRecord: Sendable, Equatable {
   /// When another generation took its place; `nil` while it is the newest.
   public var replacedMilliseconds: Int64?
 
-  private static let version: UInt8 = 1
+  /// 2: renditions have language, label and the forced mark.
+  private static let version: UInt8 = 2
 
   func encode() -> [UInt8] {
     var writer = RecordWriter(version: GenerationRecord.version)

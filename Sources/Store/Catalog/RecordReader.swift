@@ -5,13 +5,18 @@ struct RecordReader {
   private let bytes: UnsafeRawBufferPointer
   private var position = 0
   private let what: String
+  /// The version that the record was written with.
+  let version: UInt8
 
   /// Checks the version byte, which must lie in 1...`newest`.
   init(_ bytes: UnsafeRawBufferPointer, _ what: StaticString, newest: UInt8) throws(StoreError) {
     self.bytes = bytes
     self.what = what.description
-    let version = try byte()
-    guard version >= 1, version <= newest else { throw damaged }
+    guard let version = bytes.first, version >= 1, version <= newest else {
+      throw .damagedRecord(what.description)
+    }
+    self.version = version
+    position = 1
   }
 
   private var damaged: StoreError { .damagedRecord(what) }
@@ -73,14 +78,19 @@ struct RecordReader {
     return value
   }
 
+  /// A byte 0 or 1.
+  mutating func flag() throws(StoreError) -> Bool {
+    switch try byte() {
+    case 0: return false
+    case 1: return true
+    default: throw damaged
+    }
+  }
+
   mutating func optional<Value>(
     _ body: (inout RecordReader) throws(StoreError) -> Value
   ) throws(StoreError) -> Value? {
-    switch try byte() {
-    case 0: return nil
-    case 1: return try body(&self)
-    default: throw damaged
-    }
+    try flag() ? try body(&self) : nil
   }
 
   mutating func list<Element>(

@@ -1,0 +1,143 @@
+#pragma once
+// What a process gives up before it reads bytes of strangers: file access (landlock), system calls (seccomp) and
+// resources. The constants of the kernel's interface are written out here where the headers of the oldest supported
+// distribution do not have them yet.
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// Any system call by number, for those that have no wrapper. The result is -1 with errno set, or what the call gives.
+static inline long clinux_call(long number, long a, long b, long c, long d) {
+  return syscall(number, a, b, c, d, 0L, 0L);
+}
+
+// MARK: Resources
+
+// setrlimit(2), soft and hard alike, by the number of the resource.
+static inline int clinux_limit(int resource, uint64_t most) {
+  const uint64_t both[2] = {most, most};
+  return (int)syscall(SYS_prlimit64, 0L, (long)resource, both, (void *)0);
+}
+enum {
+  clinux_limit_cpu_seconds = 0,
+  clinux_limit_file_bytes = 1,
+  clinux_limit_core_bytes = 4,
+  clinux_limit_files = 7,
+  clinux_limit_memory_bytes = 9,
+};
+
+// close_range(2), Linux 5.9; before that, one by one.
+static inline void clinux_close_from(unsigned int first) {
+  if (syscall(436L, first, ~0U, 0U) == 0) return;
+  for (unsigned int descriptor = first; descriptor < 65536; descriptor++) close((int)descriptor);
+}
+
+// ioprio_set(2): best effort, the last in line.
+static inline int clinux_last_in_io(void) { return (int)syscall(SYS_ioprio_set, 1L, 0L, 2L << 13 | 7L); }
+
+// Killed when the thread that started this process ends; no core dump, not even through a pipe.
+static inline int clinux_die_with_parent(void) {
+  return prctl(PR_SET_PDEATHSIG, 9L, 0L, 0L, 0L) | prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L);
+}
+
+static inline int clinux_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L); }
+
+// MARK: Landlock
+
+// Handles every kind of access that the running kernel knows and allows none: no path can be opened, made, changed or
+// run, no TCP port bound or connected, no abstract socket and no process outside reached. Descriptors that are open
+// stay usable. 0, or -1 where the kernel has no landlock.
+static inline int clinux_landlock_nothing(void) {
+  const long version = syscall(444L, (void *)0, 0L, 1L);
+  if (version < 1) return -1;
+  struct {
+    uint64_t files, network, scopes;
+  } handled = {0x1FFF, 0, 0};
+  size_t size = sizeof(uint64_t);
+  if (version >= 2) handled.files |= 1ULL << 13;  // refer
+  if (version >= 3) handled.files |= 1ULL << 14;  // truncate
+  if (version >= 4) {
+    handled.network = 3;  // bind and connect by TCP
+    size = 2 * sizeof(uint64_t);
+  }
+  if (version >= 5) handled.files |= 1ULL << 15;  // ioctl on devices
+  if (version >= 6) {
+    handled.scopes = 3;  // abstract sockets, signals
+    size = 3 * sizeof(uint64_t);
+  }
+  const long rules = syscall(444L, &handled, size, 0L);
+  if (rules < 0) return -1;
+  const long result = syscall(446L, rules, 0L);
+  const int error = errno;
+  close((int)rules);
+  errno = error;
+  return (int)result;
+}
+
+// MARK: Seccomp
+
+#if defined(__x86_64__)
+#define CLINUX_AUDIT_ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define CLINUX_AUDIT_ARCH AUDIT_ARCH_AARCH64
+#endif
+
+#define CLINUX_LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define CLINUX_RETURN(value) BPF_STMT(BPF_RET | BPF_K, value)
+#define CLINUX_REFUSE CLINUX_RETURN(SECCOMP_RET_ERRNO | EPERM)
+#define CLINUX_ALLOW(call) \
+  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 1), CLINUX_RETURN(SECCOMP_RET_ALLOW)
+// Memory that can be written or read, never run.
+#define CLINUX_ALLOW_UNLESS_EXECUTABLE(call)                                                      \
+  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 4), CLINUX_LOAD(args[2]),                    \
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1), CLINUX_REFUSE,                       \
+      CLINUX_RETURN(SECCOMP_RET_ALLOW)
+
+// Allows the calls that computing with open descriptors needs; every other one fails with EPERM. Calls of a foreign
+// architecture end the process. 0, or -1 where the kernel has no seccomp or the architecture is none of ours.
+static inline int clinux_seccomp_compute_only(void) {
+#ifdef CLINUX_AUDIT_ARCH
+  const uint32_t self = (uint32_t)getpid();
+  struct sock_filter filter[] = {
+      CLINUX_LOAD(arch),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CLINUX_AUDIT_ARCH, 1, 0),
+      CLINUX_RETURN(SECCOMP_RET_KILL_PROCESS),
+      CLINUX_LOAD(nr),
+#if defined(__x86_64__)
+      // The x32 numbers are the same calls by another door.
+      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000U, 0, 1),
+      CLINUX_RETURN(SECCOMP_RET_KILL_PROCESS),
+#endif
+      // The open descriptors.
+      CLINUX_ALLOW(pread64), CLINUX_ALLOW(pwrite64), CLINUX_ALLOW(read), CLINUX_ALLOW(write),
+      CLINUX_ALLOW(readv), CLINUX_ALLOW(writev), CLINUX_ALLOW(lseek), CLINUX_ALLOW(fstat), CLINUX_ALLOW(close),
+      // Memory.
+      CLINUX_ALLOW_UNLESS_EXECUTABLE(mmap), CLINUX_ALLOW_UNLESS_EXECUTABLE(mprotect), CLINUX_ALLOW(munmap),
+      CLINUX_ALLOW(mremap), CLINUX_ALLOW(madvise), CLINUX_ALLOW(brk), CLINUX_ALLOW(sysinfo),
+      // Locks, clocks, randomness for hashing.
+      CLINUX_ALLOW(futex), CLINUX_ALLOW(sched_yield), CLINUX_ALLOW(sched_getaffinity),
+      CLINUX_ALLOW(clock_gettime), CLINUX_ALLOW(clock_getres), CLINUX_ALLOW(gettimeofday),
+      CLINUX_ALLOW(getrandom),
+      // Signals of its own, and its end.
+      CLINUX_ALLOW(rt_sigaction), CLINUX_ALLOW(rt_sigprocmask), CLINUX_ALLOW(rt_sigreturn),
+      CLINUX_ALLOW(sigaltstack), CLINUX_ALLOW(getpid), CLINUX_ALLOW(gettid), CLINUX_ALLOW(getrusage),
+      CLINUX_ALLOW(restart_syscall), CLINUX_ALLOW(exit), CLINUX_ALLOW(exit_group),
+      // abort(3) signals the own process by this one.
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 3), CLINUX_LOAD(args[0]),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, self, 0, 1), CLINUX_RETURN(SECCOMP_RET_ALLOW),
+      CLINUX_REFUSE,
+  };
+  const struct sock_fprog program = {(unsigned short)(sizeof filter / sizeof *filter), filter};
+  return (int)syscall(SYS_seccomp, (long)SECCOMP_SET_MODE_FILTER, 0L, &program);
+#else
+  errno = ENOSYS;
+  return -1;
+#endif
+}

@@ -1,0 +1,104 @@
+internal import CLibAV
+
+/// An open libav demuxer over one descriptor.
+///
+/// The container is told by the caller, never guessed by libav, and libav opens nothing by itself: bytes come from the
+/// descriptor, and every further open that a demuxer asks for is refused, so that a playlist in disguise cannot name
+/// local files.
+final class Demuxer {
+  let context: UnsafeMutablePointer<AVFormatContext>
+  let input: DescriptorIO
+
+  /// - Parameters:
+  ///   - descriptor: open and seekable. It is only read; the caller closes it, after the demuxer is gone.
+  ///   - demuxer: libav's short name of the container, for example `mov`, `matroska` or `mpegts`.
+  ///   - decoders: names of the decoders, with commas between, that libav may run to tell the streams apart; nil: all.
+  ///   - streams: libav fails at more streams than this.
+  init(descriptor: Int32, demuxer: String, decoders: String? = nil, streams: Int32 = 1000) throws(CodecError)
+  {
+    guard let format = av_find_input_format(demuxer) else {
+      throw CodecError(code: "demuxer", underlying: 0, message: "libav has no demuxer named \(demuxer).")
+    }
+    guard let input = DescriptorIO(descriptor: descriptor, isWritable: false),
+      let allocated = avformat_alloc_context()
+    else {
+      throw CodecError(code: "no-memory", underlying: 0, message: "libav could not allocate its contexts.")
+    }
+    allocated.pointee.pb = input.context
+    allocated.pointee.flags |= AVFMT_FLAG_CUSTOM_IO
+    allocated.pointee.io_open = { _, _, _, _, _ in clibav_error_permission }
+    allocated.pointee.max_streams = streams
+    if let decoders { allocated.pointee.codec_whitelist = av_strdup(decoders) }
+
+    var options: OpaquePointer?
+    defer { av_dict_free(&options) }
+    // A recording in which the table of a programme changes goes on with the same streams.
+    av_dict_set(&options, "merge_pmt_versions", "1", 0)
+    var opened: UnsafeMutablePointer<AVFormatContext>? = allocated
+    // On failure libav frees the context and leaves the input to its owner.
+    let result = avformat_open_input(&opened, nil, format, &options)
+    guard result >= 0, let opened else {
+      throw Self.failure(input)
+        ?? CodecError(
+          code: "open", underlying: result,
+          message: "libav could not open the file as \(demuxer): \(Self.text(of: result)).")
+    }
+    let found = avformat_find_stream_info(opened, nil)
+    guard found >= 0 else {
+      var doomed: UnsafeMutablePointer<AVFormatContext>? = opened
+      avformat_close_input(&doomed)
+      throw Self.failure(input)
+        ?? CodecError(
+          code: "stream-info", underlying: found,
+          message: "libav could not tell the streams: \(Self.text(of: found)).")
+    }
+    context = opened
+    self.input = input
+  }
+
+  deinit {
+    var doomed: UnsafeMutablePointer<AVFormatContext>? = context
+    avformat_close_input(&doomed)
+  }
+
+  /// The streams that are known now; reading on may add some.
+  var streams: [UnsafeMutablePointer<AVStream>] {
+    (0..<Int(context.pointee.nb_streams)).compactMap { context.pointee.streams[$0] }
+  }
+
+  /// Takes the next packet in the order of the file's interleaving.
+  /// - Parameter packet: empty; the caller unreferences it.
+  /// - Returns: false at the end.
+  func read(into packet: UnsafeMutablePointer<AVPacket>) throws(CodecError) -> Bool {
+    let result = av_read_frame(context, packet)
+    if result == clibav_error_eof { return false }
+    guard result >= 0 else {
+      throw CodecError(
+        code: "read", underlying: result,
+        message: "libav could not read the next packet: \(Self.text(of: result)).")
+    }
+    return true
+  }
+
+  /// libav takes a failing disk for a broken file, or for its end.
+  private static func failure(_ input: DescriptorIO) -> CodecError? {
+    input.failure.map {
+      CodecError(code: "input", underlying: -$0, message: "The input could not be read: \(text(of: -$0)).")
+    }
+  }
+
+  /// - Throws: `input` where a system call failed, however libav took it.
+  func checkInput() throws(CodecError) {
+    if let failure = Self.failure(input) { throw failure }
+  }
+
+  /// What libav says about an error number.
+  static func text(of error: Int32) -> String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { buffer in
+      buffer.initialize(repeating: 0)
+      guard let start = buffer.baseAddress else { return "" }
+      av_strerror(error, start, buffer.count)
+      return String(cString: start)
+    }
+  }
+}

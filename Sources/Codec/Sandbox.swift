@@ -1,0 +1,81 @@
+internal import CLinux
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
+
+/// The confinement of a process that is about to read bytes of strangers with libav.
+///
+/// Three layers, each of which holds by itself:
+///
+/// 1. **Resources** (`restrictResources`). Every descriptor but 0 to 5 is closed and no further one can be opened;
+///    memory, processor time and the size of written files have limits; no core dumps; last in line for processor and
+///    disk; the process ends with the thread that started it.
+/// 2. **Files and network** (`restrictFiles`): landlock, with a rule set that handles all the running kernel knows and
+///    allows nothing. Needs Linux 5.13, for TCP 6.7, for signals 6.12.
+/// 3. **System calls** (`restrictCalls`): a seccomp filter that lists what is *allowed*, about thirty calls: reading
+///    and writing of open descriptors, memory that is not executable, locks, clocks, ending. Everything else fails with
+///    EPERM: there is no open, socket, exec, clone (so no thread either), ptrace, mount, or signal to another. It is a
+///    list of what is allowed because the work is narrow enough for one; it fails softly so that a call that a
+///    newer C library tries first does not end the process. Calls of a foreign architecture do end it.
+///
+/// The order is 3 last, for it forbids the making of the others. Nothing can be taken back.
+public enum Sandbox {
+  /// What the process may use.
+  public struct Limits: Sendable, Equatable {
+    /// Address space, in bytes; libraries and file mappings count.
+    public var memoryBytes: UInt64 = 2 << 30
+    public var cpuSeconds: UInt64 = 1800
+    /// Largest file that it may write, in bytes.
+    public var outputBytes: UInt64 = 1 << 40
+
+    public init() {}
+  }
+
+  /// What the running kernel does not offer.
+  public enum Missing: String, Sendable {
+    case landlock
+    case seccomp
+  }
+
+  /// The first descriptor that is closed: 0 to 2 as everywhere, 3 input, 4 output, 5 report.
+  static let descriptors: UInt32 = 6
+
+  /// All three layers. Call it while the process has one thread.
+  /// - Returns: the layers that could not be put up; the others are.
+  public static func enter(_ limits: Limits) -> [Missing] {
+    var missing: [Missing] = []
+    if !restrictFiles() { missing.append(.landlock) }
+    restrictResources(limits)
+    if !restrictCalls() { missing.append(.seccomp) }
+    return missing
+  }
+
+  public static func restrictFiles() -> Bool {
+    // Both filters need this promise from a process without privileges.
+    _ = clinux_no_new_privileges()
+    return clinux_landlock_nothing() == 0
+  }
+
+  public static func restrictResources(_ limits: Limits) {
+    clinux_close_from(descriptors)
+    _ = clinux_die_with_parent()
+    _ = nice(10)
+    _ = clinux_last_in_io()
+    // A file at its limit then fails with EFBIG, which can be reported.
+    signal(SIGXFSZ, SIG_IGN)
+    signal(SIGPIPE, SIG_IGN)
+    _ = clinux_limit(Int32(clinux_limit_core_bytes), 0)
+    _ = clinux_limit(Int32(clinux_limit_files), UInt64(descriptors))
+    _ = clinux_limit(Int32(clinux_limit_memory_bytes), limits.memoryBytes)
+    _ = clinux_limit(Int32(clinux_limit_cpu_seconds), limits.cpuSeconds)
+    _ = clinux_limit(Int32(clinux_limit_file_bytes), limits.outputBytes)
+  }
+
+  public static func restrictCalls() -> Bool {
+    _ = clinux_no_new_privileges()
+    return clinux_seccomp_compute_only() == 0
+  }
+}
