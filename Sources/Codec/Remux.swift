@@ -174,8 +174,7 @@ enum RemuxPackets {
       do throws(CodecError) {
         guard try demuxer.read(into: current) else { break }
       } catch {
-        if error.underlying == clibav_error_memory { throw error }
-        try demuxer.checkInput()
+        if error.code != "read" { throw error }
         return false
       }
       defer { av_packet_unref(current) }
