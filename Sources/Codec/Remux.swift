@@ -27,7 +27,7 @@ public enum Remux {
   /// Remuxes; never throws, whatever the bytes are. To be called in a process of its own, behind `Sandbox`.
   ///
   /// - Parameters:
-  ///   - input: open for reading, seekable. Its position is not used.
+  ///   - input: open for reading, seekable. Its position is not used, and left at the end.
   ///   - output: open for writing, seekable, empty.
   ///   - demuxer: one of `matroska`, `mpegts`, `flv`, `ogg`, `mp3`, `aac`, `flac`.
   /// - Complexity: linear in the file's length; memory for 60 bytes a packet, and the subtitles.
