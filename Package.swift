@@ -77,7 +77,7 @@ let package = Package(
       swiftSettings: strict),
 
     tests("HTTPTests", ["HTTP"]),
-    tests("PackagingTests", ["Packaging", "Codec"]),
+    tests("PackagingTests", ["Packaging", "Codec", "COpenSSL"]),
     tests("CodecTests", ["Codec", "Packaging", "Support"]),
     tests("LoopTests", ["Loop"]),
     tests("StoreTests", ["Store"]),

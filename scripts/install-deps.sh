@@ -7,11 +7,14 @@ set -euo pipefail
 
 readonly minimum_swift="6.2"
 
+# The players and parsers that judge what the tests are answered.
+readonly gstreamer="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav"
+
 packages_of() {
   case "$1" in
     build) echo "ca-certificates git make pkg-config binutils libc6-dev libgcc-12-dev libstdc++-12-dev zlib1g-dev \
       libuv1-dev liblmdb-dev libssl-dev libavformat-dev libavcodec-dev libavutil-dev" ;;
-    test) echo "ffmpeg curl aria2 chromium python3 procps nginx" ;;
+    test) echo "ffmpeg curl aria2 chromium firefox-esr python3 procps nginx mpv tshark libxml2-utils $gstreamer" ;;
     bench) echo "ffmpeg curl python3 procps nginx wrk" ;;
     fuzz) echo "libc6-dev libstdc++-12-dev" ;;
     *) return 1 ;;

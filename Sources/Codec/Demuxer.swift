@@ -38,19 +38,13 @@ final class Demuxer {
     // On failure libav frees the context and leaves the input to its owner.
     let result = avformat_open_input(&opened, nil, format, &options)
     guard result >= 0, let opened else {
-      throw Self.failure(input)
-        ?? CodecError(
-          code: "open", underlying: result,
-          message: "libav could not open the file as \(demuxer): \(Self.text(of: result)).")
+      throw Self.failure(result, "open", "libav could not open the file as \(demuxer)", input)
     }
     let found = avformat_find_stream_info(opened, nil)
     guard found >= 0 else {
       var doomed: UnsafeMutablePointer<AVFormatContext>? = opened
       avformat_close_input(&doomed)
-      throw Self.failure(input)
-        ?? CodecError(
-          code: "stream-info", underlying: found,
-          message: "libav could not tell the streams: \(Self.text(of: found)).")
+      throw Self.failure(found, "stream-info", "libav could not tell the streams", input)
     }
     context = opened
     self.input = input
@@ -73,23 +67,25 @@ final class Demuxer {
     let result = av_read_frame(context, packet)
     if result == clibav_error_eof { return false }
     guard result >= 0 else {
-      throw CodecError(
-        code: "read", underlying: result,
-        message: "libav could not read the next packet: \(Self.text(of: result)).")
+      throw Self.failure(result, "read", "libav could not read the next packet", input)
     }
     return true
   }
 
-  /// libav takes a failing disk for a broken file, or for its end.
-  private static func failure(_ input: DescriptorIO) -> CodecError? {
-    input.failure.map {
-      CodecError(code: "input", underlying: -$0, message: "The input could not be read: \(text(of: -$0)).")
-    }
+  /// - Throws: `input` where a system call failed: libav takes a failing disk for the end of the file.
+  func checkInput() throws(CodecError) {
+    if let error = input.failure { throw Self.failure(-error, "input", "The input could not be read", input) }
   }
 
-  /// - Throws: `input` where a system call failed, however libav took it.
-  func checkInput() throws(CodecError) {
-    if let failure = Self.failure(input) { throw failure }
+  /// What failed: the disk or the memory, which libav takes for a broken file, or else the file.
+  private static func failure(
+    _ result: Int32, _ code: String, _ what: String, _ input: DescriptorIO
+  ) -> CodecError {
+    let error = input.failure.map { -$0 } ?? result
+    let isMemory = error == clibav_error_memory
+    return CodecError(
+      code: input.failure != nil ? "input" : isMemory ? "no-memory" : code, underlying: error,
+      message: "\(what): \(text(of: error)).")
   }
 
   /// What libav says about an error number.

@@ -8,7 +8,7 @@ internal import Musl
 
 /// libav's view of a seekable descriptor: read or write, and seek, nothing else.
 ///
-/// The descriptor's own position is never used, so that one descriptor serves several of these. After the length was
+/// The descriptor's own position is moved once, to the end, and never used, so that one descriptor serves several. After the length was
 /// asked for at the start, `pread` and `pwrite` are the only system calls it makes.
 final class DescriptorIO {
   private static let bufferBytes = 64 << 10

@@ -27,7 +27,7 @@ public enum Remux {
   /// Remuxes; never throws, whatever the bytes are. To be called in a process of its own, behind `Sandbox`.
   ///
   /// - Parameters:
-  ///   - input: open for reading, seekable. Its position is not used.
+  ///   - input: open for reading, seekable. Its position is not used, and left at the end.
   ///   - output: open for writing, seekable, empty.
   ///   - demuxer: one of `matroska`, `mpegts`, `flv`, `ogg`, `mp3`, `aac`, `flac`.
   /// - Complexity: linear in the file's length; memory for 60 bytes a packet, and the subtitles.
@@ -174,8 +174,7 @@ enum RemuxPackets {
       do throws(CodecError) {
         guard try demuxer.read(into: current) else { break }
       } catch {
-        if error.underlying == clibav_error_memory { throw error }
-        try demuxer.checkInput()
+        if error.code != "read" { throw error }
         return false
       }
       defer { av_packet_unref(current) }

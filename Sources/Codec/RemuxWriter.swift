@@ -79,6 +79,12 @@ final class RemuxWriter {
   func write(_ packet: UnsafeMutablePointer<AVPacket>, track: Int, at place: TrackClock.Placement)
     throws(CodecError)
   {
+    if tracks[track].source.pointee.codecpar.pointee.codec_id == AV_CODEC_ID_AV1,
+      !AV1Packet.isWhole(UnsafeRawBufferPointer(start: packet.pointee.data, count: Int(packet.pointee.size)))
+    {
+      refused += 1
+      return
+    }
     packet.pointee.stream_index = Int32(track)
     packet.pointee.pts = place.presentation
     packet.pointee.dts = place.decode

@@ -159,7 +159,8 @@ struct TrackClock: Sendable {
         if container - expected > timescale { gaps += 1 }
         time = container
       } else {
-        time = expected
+        // What overlaps is squeezed, so that the sound does not fall behind the pictures.
+        time = lastDecode + 1
         repaired += 1
       }
     }

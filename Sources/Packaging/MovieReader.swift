@@ -41,6 +41,9 @@ public enum MovieReader {
     movie.isFragmented = isFragmented
     if isFragmented { movie.moveToStart() }
     try movie.setTextTracksApart(body.span)
+    for number in movie.tracks.indices {
+      movie.tracks[number].track.closedCaptions = ClosedCaptions.find(in: movie.tracks[number], source)
+    }
     movie.defects += DefectReport.defects(of: movie)
     movie.defects += fileDefects
     return movie

@@ -250,6 +250,7 @@ extension PackagingIndex {
     output.append(UInt8(clamping: track.matrix.count))
     for word in track.matrix.prefix(255) { output.append(UInt32(bitPattern: word)) }
     output.append(track.transferCharacteristics)
+    output.append(track.closedCaptions.rawValue)
     output.append(track.channelCount)
     output.append(track.sampleRateHertz)
     output.append(track.sampleCount)
@@ -281,6 +282,7 @@ extension PackagingIndex {
     track.matrix = []
     for _ in 0..<(try input.u8()) { track.matrix.append(Int32(bitPattern: try input.u32())) }
     track.transferCharacteristics = try input.u16()
+    track.closedCaptions = ClosedCaptions(rawValue: try input.u8())
     track.channelCount = try input.u16()
     track.sampleRateHertz = try input.u32()
     track.sampleCount = try input.u32()

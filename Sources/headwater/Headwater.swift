@@ -11,5 +11,6 @@ struct Headwater: AsyncParsableCommand {
     subcommands: [
       ServeCommand.self, CheckCommand.self, ImportCommand.self, PutCommand.self, AssetsCommand.self,
       ScrubCommand.self, GCCommand.self, ExplainCommand.self, PluginsCommand.self, BenchIndexCommand.self,
+      BenchPackagingCommand.self,
     ])
 }

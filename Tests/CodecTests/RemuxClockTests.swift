@@ -127,6 +127,16 @@ struct TrackClockTests {
     #expect(clock.gaps == 0 && clock.repaired == 0)
   }
 
+  @Test func soundThatOverlapsDoesNotFallBehind() {
+    // Two pieces of a recording that overlap by 30 ms.
+    let packets = [0, 20, 40, 30, 50, 70, 90].map {
+      PacketTimes(presentation: $0, duration: 20, samples: 960)
+    }
+    let (placements, clock) = placed(sound(), packets)
+    #expect(placements.map(\.decode) == [0, 960, 1920, 1921, 2400, 3360, 4320])
+    #expect(clock.repaired == 1)
+  }
+
   @Test func theContainerHoldsWhereSoundPauses() {
     let packets = [0, 20, 40, 3000, 3020].map { PacketTimes(presentation: $0, duration: 20, samples: 960) }
     let (placements, clock) = placed(sound(), packets)

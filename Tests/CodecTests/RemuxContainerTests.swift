@@ -90,6 +90,22 @@ struct RemuxContainerTests {
     }
   }
 
+  @Test func theFirstProgrammeWithPicturesIsKept() throws {
+    guard isPossible else { return }
+    let folder = try TemporaryFolder("container")
+    let second = try SharedMedia.path("ts-h264-aac-6s.ts")
+    // A programme of sound alone, one of both, and another of both.
+    let path = try made(
+      "two.ts", from: "ts-h264-aac.ts",
+      [
+        "-i", second, "-map", "1:1", "-map", "0:0", "-map", "0:1", "-map", "1:0", "-program", "title=a:st=0",
+        "-program", "title=b:st=1:st=2", "-program", "title=c:st=3",
+      ], folder)
+    let report = try #require(try Remuxed(path, demuxer: "mpegts").report)
+    #expect(report.kept.map(\.codecName).sorted() == ["aac", "h264"])
+    #expect(report.leftOut.map(\.reason.code) == ["other-program", "other-program"])
+  }
+
   @Test func theShapeOfThePixelsStays() throws {
     guard isPossible else { return }
     let folder = try TemporaryFolder("container")

@@ -5,6 +5,7 @@ import Support
 struct MultivariantPlaylist {
   let variants: [String]
   let media: [(type: String, uri: String)]
+  let iFrames: [String]
 
   /// - Parameter path: where the playlist was fetched, which relative names start from.
   init(_ text: String, at path: String) throws {
@@ -14,6 +15,9 @@ struct MultivariantPlaylist {
       .map { resolve($0.1, from: path) }
     media = lines.filter { $0.hasPrefix("#EXT-X-MEDIA:") }.compactMap { line in
       attribute("URI", of: line).map { (attribute("TYPE", of: line) ?? "", resolve($0, from: path)) }
+    }
+    iFrames = lines.filter { $0.hasPrefix("#EXT-X-I-FRAME-STREAM-INF:") }.compactMap { line in
+      attribute("URI", of: line).map { resolve($0, from: path) }
     }
   }
 
@@ -67,12 +71,17 @@ struct Presentation {
   let master: MultivariantPlaylist
   let playlists: [(path: String, playlist: MediaPlaylist)]
 
-  init(_ server: ServerUnderTest, asset: String) throws {
-    let path = "/v/\(asset)/master.m3u8"
+  /// - Parameters:
+  ///   - manifest: the multivariant playlist of the wanted form.
+  ///   - withIFrames: whether I-frame playlists count too.
+  init(
+    _ server: ServerUnderTest, asset: String, manifest: String = "master.m3u8", withIFrames: Bool = false
+  ) throws {
+    let path = "/v/\(asset)/\(manifest)"
     let answer = try server.request("GET", path)
     guard answer.status == 200 else { throw SupportError("\(path): \(answer.status) \(answer.text)") }
     master = try MultivariantPlaylist(answer.text, at: path)
-    playlists = try master.playlists.map { child in
+    playlists = try (master.playlists + (withIFrames ? master.iFrames : [])).map { child in
       let answer = try server.request("GET", child)
       guard answer.status == 200 else { throw SupportError("\(child): \(answer.status) \(answer.text)") }
       return (child, try MediaPlaylist(answer.text, at: child))
@@ -81,7 +90,9 @@ struct Presentation {
 
   /// Init segments and media segments of all playlists.
   var children: [String] {
-    playlists.flatMap { [$0.playlist.initSegment].compactMap { $0 } + $0.playlist.segments }
+    var seen = Set<String>()
+    return playlists.flatMap { [$0.playlist.initSegment].compactMap { $0 } + $0.playlist.segments }
+      .filter { seen.insert($0).inserted }
   }
 
   /// A media segment of the first playlist.

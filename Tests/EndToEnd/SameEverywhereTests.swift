@@ -13,10 +13,15 @@ extension EndToEnd {
     }
 
     private func answers(_ server: ServerUnderTest) throws -> [Answer] {
-      let presentation = try Presentation(server, asset: "film")
-      let paths =
-        ["/v/film/source", "/v/film/master.m3u8", "/v/film/manifest.mpd"] + presentation.master.playlists
-        + presentation.children
+      var paths = ["/v/film/source", "/v/film/source.mp4"]
+      for asset in ["film", "film/clip/3000-9000"] {
+        paths += ["/v/\(asset)/manifest.mpd", "/v/\(asset)/ondemand.mpd"]
+        for form in ["", "_ts", "_byterange"] {
+          let manifest = "master\(form).m3u8"
+          let presentation = try Presentation(server, asset: asset, manifest: manifest, withIFrames: true)
+          paths += ["/v/\(asset)/\(manifest)"] + presentation.playlists.map(\.path) + presentation.children
+        }
+      }
       return try paths.map { path in
         let answer = try server.request("GET", path)
         try #require(answer.status == 200 && answer["ETag"] != nil, "\(path)")
@@ -29,6 +34,7 @@ extension EndToEnd {
       let server = try ServerUnderTest()
       try server.start()
       try server.importAsset("film", film)
+      try server.addSubtitles("film")
       let before = try answers(server)
       #expect(try server.stop() == 0)
       try server.start()
@@ -39,6 +45,7 @@ extension EndToEnd {
       options.threads = 3
       let other = try ServerUnderTest(options)
       try other.importAsset("film", film)
+      try other.addSubtitles("film")
       try other.start()
       #expect(try answers(other) == before, "on another node, imported while it was stopped")
       #expect(try other.stop() == 0)
@@ -64,5 +71,24 @@ extension EndToEnd {
       #expect([404, 421].contains(stranger.status))
       #expect(try server.stop() == 0)
     }
+  }
+}
+
+extension ServerUnderTest {
+  /// Gives an asset English subtitles from a file as people have them.
+  func addSubtitles(_ id: String) throws {
+    let text = """
+      1
+      00:00:01,000 --> 00:00:02,500
+      <i>First</i> words & more
+
+      2
+      00:00:05,500 --> 00:00:07,000
+      across a cut
+
+      """
+    let file = try folder.write("film.srt", text: text)
+    let done = try headwater(["import", "--site", "demo", "--id", id, "--subtitle", "en=\(file)"])
+    try #require(done.status == 0, "\(done.errors)")
   }
 }

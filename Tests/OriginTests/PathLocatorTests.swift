@@ -1,3 +1,4 @@
+import Packaging
 import Store
 import Testing
 
@@ -9,19 +10,34 @@ import Testing
   }
 
   static let resources: [(String, AssetResource)] = [
-    ("master.m3u8", .multivariantPlaylist),
-    ("manifest.mpd", .mpd),
+    ("master.m3u8", .multivariantPlaylist(.fragments)),
+    ("master_ts.m3u8", .multivariantPlaylist(.transport)),
+    ("master_byterange.m3u8", .multivariantPlaylist(.byteRanges)),
+    ("manifest.mpd", .mpd(.fragments)),
+    ("ondemand.mpd", .mpd(.byteRanges)),
     ("source", .source),
-    ("source.mp4", .progressive(rendition: "source")),
-    ("720p.mp4", .progressive(rendition: "720p")),
-    ("a.b.mp4", .progressive(rendition: "a.b")),
-    ("source/playlist.m3u8", .mediaPlaylist(rendition: "source")),
-    ("g/playlist.m3u8", .mediaPlaylist(rendition: "g")),
-    ("audio/init.mp4", .initSegment(rendition: "audio")),
-    ("source/segment_0000.m4s", .segment(rendition: "source", number: 0)),
-    ("source/segment_0012.m4s", .segment(rendition: "source", number: 12)),
-    ("source/segment_12345.m4s", .segment(rendition: "source", number: 12345)),
-    ("source/segment_999999999.m4s", .segment(rendition: "source", number: 999_999_999)),
+    ("source.mp4", .rendition("source", .progressive)),
+    ("720p.mp4", .rendition("720p", .progressive)),
+    ("a.b.mp4", .rendition("a.b", .progressive)),
+    ("720p.cmaf", .rendition("720p", .fragmentedFile)),
+    ("subtitle-en.vtt", .rendition("subtitle-en", .subtitleFile)),
+    ("source/playlist.m3u8", .rendition("source", .playlist(.fragments))),
+    ("source/playlist_ts.m3u8", .rendition("source", .playlist(.transport))),
+    ("source/playlist_byterange.m3u8", .rendition("source", .playlist(.byteRanges))),
+    ("source/iframes.m3u8", .rendition("source", .iFramePlaylist(.fragments))),
+    ("source/iframes_ts.m3u8", .rendition("source", .iFramePlaylist(.transport))),
+    ("g/playlist.m3u8", .rendition("g", .playlist(.fragments))),
+    ("audio/init.mp4", .rendition("audio", .initSegment)),
+    ("source/segment_0000.m4s", .rendition("source", .segment(0, .fragments))),
+    ("source/segment_0012.m4s", .rendition("source", .segment(12, .fragments))),
+    ("source/segment_12345.m4s", .rendition("source", .segment(12345, .fragments))),
+    ("source/segment_999999999.m4s", .rendition("source", .segment(999_999_999, .fragments))),
+    ("source/segment_0001.ts", .rendition("source", .segment(1, .transport))),
+    ("source/iframe_0007.m4s", .rendition("source", .iFrame(7, .fragments))),
+    ("source/iframe_0007.ts", .rendition("source", .iFrame(7, .transport))),
+    ("subtitle-en/segment_0002.vtt", .rendition("subtitle-en", .subtitleSegment(2, .fragments))),
+    ("subtitle-en/ts_segment_0002.vtt", .rendition("subtitle-en", .subtitleSegment(2, .transport))),
+    ("storyboard.vtt", .other(name: "storyboard.vtt")),
     ("poster.jpg", .other(name: "poster.jpg")),
     ("thumbs/1.jpg", .other(name: "thumbs/1.jpg")),
     ("a/b/c", .other(name: "a/b/c")),
@@ -33,6 +49,16 @@ import Testing
     let pinned = AssetTarget(
       id: "film-1_A", generation: Generation(hex: "0123456789ab"), resource: resource)
     #expect(try locate("/v/film-1_A/g/0123456789ab/\(name)") == .asset(pinned))
+    var clip = pinned
+    clip.clip = ClipRange(startMilliseconds: 0, endMilliseconds: 4500)
+    #expect(try locate("/v/film-1_A/g/0123456789ab/clip/0-4500/\(name)") == .asset(clip))
+    #expect(resource.canonicalName == name)
+  }
+
+  /// One clip has one URL.
+  @Test(arguments: ["0-0", "5-4", "05-9", "5-09", "-5", "5-", "5", "5-6-7", "0-4294967296", "+1-2", "1- 2", ""])
+  func otherSpellingsAreNoClips(range: String) throws {
+    #expect(try locate("/v/film/clip/\(range)/master.m3u8") == nil)
   }
 
   /// One segment has one URL: no sign, no zeros in front, no other base, nothing behind.
@@ -40,7 +66,8 @@ import Testing
     "segment_0.m4s", "segment_012.m4s", "segment_00012.m4s", "segment_012345.m4s", "segment_-001.m4s",
     "segment_+001.m4s", "segment_00 1.m4s", "segment_0x10.m4s", "segment_1000000000.m4s",
     "segment_18446744073709551616.m4s", "segment_.m4s", "segment_0001.M4S", "SEGMENT_0001.m4s",
-    "segment_0001.m4s.m4s", "segment_٠٠٠١.m4s", "segment_0001.ts",
+    "segment_0001.m4s.m4s", "segment_٠٠٠١.m4s", "segment_0001.tS",
+    "ts_segment_0001.ts", "ts_segment_0001.m4s", "iframe_001.ts", "playlist_dash.m3u8",
   ])
   func otherSpellingsAreNoSegments(name: String) throws {
     let target = try locate("/v/film/source/\(name)")

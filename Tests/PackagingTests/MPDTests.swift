@@ -214,7 +214,7 @@ import Testing
     }
     let text = Self.text(sounds)
     #expect(try #require(Self.values(text, "AdaptationSet", "lang")) == ["en", "en", "de"])
-    #expect(try #require(Self.values(text, "Role", "value")) == ["main", "alternate", "alternate"])
+    #expect(try #require(Self.values(text, "Role", "value")) == ["main", "alternate", "dub"])
   }
 
   struct Shape: Sendable {

@@ -60,6 +60,60 @@ import Testing
         """)
   }
 
+  // `sidx` has 40 bytes, and 12 for each segment.
+  @Test func isThisTextByByteRanges() throws {
+    let segments = WriterFixture.segments([540_540, 540_540, 200_002], bytes: [1_000_000, 99_000, 848])
+    let text = String(
+      decoding: MediaPlaylist.bytes(
+        track: WriterFixture.video(), segments: segments, uriPrefix: "../g/01/a b/", uriSuffix: "?x=1",
+        form: .byteRanges, name: "a b"), as: UTF8.self)
+    let initBytes = InitSegment.bytes(for: WriterFixture.video()).count
+    let first = initBytes + 40 + 36
+    #expect(
+      text == """
+        #EXTM3U
+        #EXT-X-VERSION:7
+        #EXT-X-TARGETDURATION:6
+        #EXT-X-MEDIA-SEQUENCE:0
+        #EXT-X-PLAYLIST-TYPE:VOD
+        #EXT-X-INDEPENDENT-SEGMENTS
+        #EXT-X-MAP:URI="../g/01/a%20b/../a%20b.cmfv?x=1",BYTERANGE="\(initBytes)@0"
+        #EXTINF:6.006000,
+        #EXT-X-BYTERANGE:1000152@\(first)
+        ../g/01/a%20b/../a%20b.cmfv?x=1
+        #EXTINF:6.006000,
+        #EXT-X-BYTERANGE:99152@\(first + 1_000_152)
+        ../g/01/a%20b/../a%20b.cmfv?x=1
+        #EXTINF:2.222244,
+        #EXT-X-BYTERANGE:1000@\(first + 1_099_304)
+        ../g/01/a%20b/../a%20b.cmfv?x=1
+        #EXT-X-ENDLIST
+
+        """)
+  }
+
+  @Test func isThisTextAsTransportStreams() {
+    let text = String(
+      decoding: MediaPlaylist.bytes(
+        track: WriterFixture.video(), segments: WriterFixture.segments([540_540, 90_000]), uriPrefix: "",
+        form: .transport, name: "v"), as: UTF8.self)
+    #expect(
+      text == """
+        #EXTM3U
+        #EXT-X-VERSION:3
+        #EXT-X-TARGETDURATION:6
+        #EXT-X-MEDIA-SEQUENCE:0
+        #EXT-X-PLAYLIST-TYPE:VOD
+        #EXT-X-INDEPENDENT-SEGMENTS
+        #EXTINF:6.006000,
+        segment_0000.ts
+        #EXTINF:1.000000,
+        segment_0001.ts
+        #EXT-X-ENDLIST
+
+        """)
+  }
+
   @Test func numbersGrowPastFourDigits() {
     let text = Self.text(
       WriterFixture.video(), WriterFixture.segments([UInt64](repeating: 90000, count: 10002)))

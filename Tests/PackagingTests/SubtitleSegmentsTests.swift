@@ -134,65 +134,21 @@ struct SubtitleSegmentsTests {
 
   // MARK: Manifests
 
-  private func rendition(
-    _ name: String, _ label: String = "", _ language: String = "und", isForced: Bool = false
-  ) -> SubtitleRendition {
-    SubtitleRendition(name: name, label: label, language: language, isForced: isForced, fileBytes: 1000)
-  }
-
-  @Test func mediaLines() {
-    let lines = SubtitleMedia.lines(
-      [
-        rendition("s0", "English", "en"), rendition("s1", "English", "en"),
-        rendition("s2", "English SDH", "en"),
-        rendition("s3", "", "de", isForced: true), rendition("s 4", "Say \"Hi\""),
-      ], uriPrefix: "g/1/", uriSuffix: "?x=1")
-    #expect(
-      String(decoding: lines, as: UTF8.self) == """
-        #EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="subtitles",NAME="English",LANGUAGE="en",DEFAULT=NO,AUTOSELECT=YES,\
-        FORCED=NO,URI="g/1/s0/playlist.m3u8?x=1"
-        #EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="subtitles",NAME="English 2",LANGUAGE="en",DEFAULT=NO,AUTOSELECT=NO,\
-        FORCED=NO,URI="g/1/s1/playlist.m3u8?x=1"
-        #EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="subtitles",NAME="English SDH",LANGUAGE="en",DEFAULT=NO,AUTOSELECT=YES,\
-        FORCED=NO,CHARACTERISTICS="public.accessibility.transcribes-spoken-dialog,\
-        public.accessibility.describes-music-and-sound",URI="g/1/s2/playlist.m3u8?x=1"
-        #EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="subtitles",NAME="de",LANGUAGE="de",DEFAULT=NO,AUTOSELECT=YES,\
-        FORCED=YES,URI="g/1/s3/playlist.m3u8?x=1"
-        #EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="subtitles",NAME="Say 'Hi'",DEFAULT=NO,AUTOSELECT=YES,\
-        FORCED=NO,URI="g/1/s%204/playlist.m3u8?x=1"
-
-        """)
-    #expect(SubtitleMedia.lines([], uriPrefix: "").isEmpty)
-  }
-
   @Test(arguments: [
     ("English (SDH)", true), ("cc", true), ("Deutsch [CC]", true), ("English for the Hearing-Impaired", true),
     ("Accent", false), ("Hearing", false), ("impaired hearing", false), ("SDHX", false), ("", false),
   ])
   func labelsThatPromiseSounds(label: String, wanted: Bool) {
-    #expect(rendition("s", label).describesSounds == wanted)
-  }
-
-  @Test func adaptationSets() {
-    let bytes = SubtitleAdaptationSet.bytes(
-      rendition("s 0", "Français & <co> CC", "fr"), identifier: 4, durationMilliseconds: 3000,
-      uriSuffix: "?a=1&b=2")
-    #expect(
-      String(decoding: bytes, as: UTF8.self) == """
-            <AdaptationSet id="4" contentType="text" mimeType="text/vtt" lang="fr">
-              <Label>Français &amp; &lt;co&gt; CC</Label>
-              <Role schemeIdUri="urn:mpeg:dash:role:2011" value="caption"/>
-              <Representation id="s%200" bandwidth="2667">
-                <BaseURL>s%200/subtitles.vtt?a=1&amp;b=2</BaseURL>
-              </Representation>
-            </AdaptationSet>
-
-        """)
-    for (isForced, role) in [(true, "forced-subtitle"), (false, "subtitle")] {
-      let text = String(
-        decoding: SubtitleAdaptationSet.bytes(
-          rendition("s", isForced: isForced), identifier: 0, durationMilliseconds: 0), as: UTF8.self)
-      #expect(text.contains("value=\"\(role)\"") && !text.contains("Label") && !text.contains("lang="))
-    }
+    let subtitle = PresentationSubtitle(name: "s", language: "en", label: label)
+    #expect(subtitle.describesSounds == wanted)
+    var presentation = Presentation(
+      renditions: [
+        PresentationRendition(name: "a", track: WriterFixture.video(), segments: WriterFixture.segments([6000]))
+      ], durationMilliseconds: 6000)
+    presentation.subtitles = [subtitle]
+    let playlist = MultivariantPlaylist.bytes(presentation, uriPrefix: "")
+    #expect(String(decoding: playlist, as: UTF8.self).contains("CHARACTERISTICS=") == wanted)
+    let mpd = String(decoding: MPD.bytes(presentation, baseURL: nil), as: UTF8.self)
+    #expect(mpd.contains("value=\"caption\"") == wanted)
   }
 }

@@ -97,33 +97,45 @@ public struct Explanation: Sendable {
       let packaged = edition.renditions.filter { $0.hasIndex && $0.blob != edition.source }
       for blob in Set(packaged.map(\.blob.hex)).sorted() { add("packaged from", blob) }
       if let reason = edition.reason { return add("bytes only", reason) }
+      if let clip = edition.clip {
+        add("clip", "\(clip.startMilliseconds) ms to \(clip.endMilliseconds) ms, widened to key frames")
+      }
+      for defect in try context.defects(ofAsset: asset.id) { add("defect", defect) }
       for record in edition.renditions {
-        guard record.hasIndex else {
-          let language = record.language ?? "und"
-          add("rendition", "\(record.name): \(record.kind), \(language), blob \(record.blob.hex)")
-          continue
-        }
-        let (loaded, index) = try edition.track(record.name, in: context)
-        let track = loaded.index.tracks[index]
-        add(
-          "rendition",
-          "\(record.name): track \(index), \(track.codecString), timescale \(track.timescale), \(loaded.index.segments[index].count) segments, shift \(track.presentationShiftTicks) ticks"
-        )
-        switch asset.resource {
-        case .segment(record.name, let number):
-          let segments = loaded.index.segments[index]
-          guard segments.indices.contains(number) else {
-            add("segment", "\(number) does not exist; the last is \(segments.count - 1)")
-            continue
-          }
-          add("segment", Self.segment(segments[number], number, track))
-        case .mediaPlaylist(record.name):
-          for (number, segment) in loaded.index.segments[index].enumerated() {
-            add("segment", Self.segment(segment, number, track))
-          }
-        default: continue
+        switch record.kind {
+        case .video, .audio: try describe(record, of: edition, asset.resource, in: context)
+        case .subtitle: add("rendition", "\(record.name): WebVTT, language \(record.language ?? "und")")
+        case .file: continue
         }
       }
+    }
+  }
+
+  private mutating func describe(
+    _ record: RenditionRecord, of edition: Edition, _ resource: AssetResource, in context: ContentContext
+  ) throws(Problem) {
+    let indexed = try edition.track(record.name, in: context)
+    let (track, segments) = (indexed.track, indexed.segments)
+    add(
+      "rendition",
+      "\(record.name): track \(indexed.number), \(track.codecString), timescale \(track.timescale), \(segments.count) segments, shift \(track.presentationShiftTicks) ticks"
+    )
+    guard case .rendition(record.name, let part) = resource else { return }
+    switch part {
+    case .segment(let number, _):
+      guard segments.indices.contains(number) else {
+        return add("segment", "\(number) does not exist; the last is \(segments.count - 1)")
+      }
+      add("segment", Self.segment(segments[number], number, track))
+    case .playlist:
+      for (number, segment) in segments.enumerated() {
+        add("segment", Self.segment(segment, number, track))
+      }
+    case .iFrame, .iFramePlaylist:
+      for (number, frame) in try indexed.keyFrames().enumerated() {
+        add("key frame", "\(number): sample \(frame.sample), tick \(frame.startTicks), \(frame.sizeBytes) bytes")
+      }
+    default: return
     }
   }
 

@@ -20,10 +20,12 @@ public final class ContentContext {
   private struct IndexKey: Hashable {
     let blob: BlobID
     let targetMilliseconds: UInt32
+    let clip: ClipRange?
   }
 
   private var openBlobs = RecentTable<BlobID, BlobFile>(limit: 1024)
   private var indexes = RecentTable<IndexKey, LoadedIndex>(limit: 256)
+  private var subtitleDocuments = RecentTable<BlobID, SubtitleDocument>(limit: 32)
 
   init(store: Store, site: Site) throws(StoreError) {
     self.store = store
@@ -55,32 +57,69 @@ public final class ContentContext {
     }
   }
 
+  /// What ingest noted about an asset's media.
+  func defects(ofAsset id: String) throws(Problem) -> [String] {
+    do throws(StoreError) { return try reader.asset(site: site.name, id: id)?.defects ?? [] } catch {
+      throw Problem(error)
+    }
+  }
+
   /// The packaging index of a media blob, cut to the site's segment length.
-  func index(of id: BlobID) throws(Problem) -> LoadedIndex {
-    let target = UInt32(site.configuration.packaging.segmentMilliseconds)
-    let key = IndexKey(blob: id, targetMilliseconds: target)
+  ///
+  /// - Parameter clip: the part of the asset that is wanted.
+  /// - Throws: `.notFound` for a clip behind the end.
+  func index(of id: BlobID, clip: ClipRange? = nil) throws(Problem) -> LoadedIndex {
+    let key = indexKey(id, clip)
     if let loaded = indexes[key] { return loaded }
-    let loaded = try LoadedIndex(sidecar: openSidecar(id), targetMilliseconds: target)
+    let loaded: LoadedIndex
+    if let clip {
+      loaded = try LoadedIndex(try index(of: id), clip: clip)
+    } else {
+      loaded = try LoadedIndex(sidecar: openSidecar(id), targetMilliseconds: key.targetMilliseconds)
+    }
     indexes[key] = loaded
     return loaded
   }
 
+  /// A subtitle rendition, parsed: a normalised WebVTT file of some hundred kilobytes at most.
+  func subtitles(_ id: BlobID) throws(Problem) -> SubtitleDocument {
+    if let known = subtitleDocuments[id] { return known }
+    let file = try blob(id)
+    do {
+      guard file.sizeBytes <= UInt64(SubtitleDocument.largestBytes) else { throw Problem.damaged }
+      let bytes = try file.read(offset: 0, count: Int(file.sizeBytes))
+      let document = try SubtitleDocument.parse(bytes, format: .webVTT).document
+      subtitleDocuments[id] = document
+      return document
+    } catch {
+      throw .damaged("subtitles \(id.hex): \(error)")
+    }
+  }
+
+  private func indexKey(_ id: BlobID, _ clip: ClipRange? = nil) -> IndexKey {
+    IndexKey(
+      blob: id, targetMilliseconds: UInt32(site.configuration.packaging.segmentMilliseconds), clip: clip)
+  }
+
   /// What of a packaging index must be read in before `segment` of `track` can be made, or before the index is decoded.
-  func coldIndexPart(of id: BlobID, track: Int, segment: Int?) throws(Problem) -> ContentOutcome? {
+  func coldIndexPart(
+    of id: BlobID, track: Int, segment: Int?, clip: ClipRange?
+  ) throws(Problem) -> ContentOutcome? {
     guard mayWait else { return nil }
-    let key = IndexKey(
-      blob: id, targetMilliseconds: UInt32(site.configuration.packaging.segmentMilliseconds))
     let sidecar: BlobFile
     var offset: UInt64 = 0
     var count: Int
-    if let loaded = indexes[key] {
-      guard let segment, let range = loaded.index.sampleRange(track: track, segment: segment) else {
-        return nil
-      }
-      (sidecar, offset, count) = (loaded.sidecar, range.offset, range.count)
+    if let loaded = indexes[indexKey(id, clip)] {
+      // Manifests list key frames.
+      let part =
+        segment.map { loaded.index.sampleRange(track: track, segment: $0) }
+        ?? loaded.index.keyFrameRange(track: track)
+      guard let part else { return nil }
+      (sidecar, offset, count) = (loaded.sidecar, part.offset, part.count)
     } else {
+      // Where a clip's columns lie is known only after the index is decoded; they are all small.
       sidecar = try openSidecar(id)
-      count = Int(min(sidecar.sizeBytes, UInt64(Self.indexHeadBytes)))
+      count = Int(min(sidecar.sizeBytes, clip == nil ? UInt64(Self.indexHeadBytes) : 16 << 20))
     }
     return sidecar.isResident(offset: offset, count: count) ? nil : .cold(sidecar, offset, count)
   }
@@ -99,9 +138,25 @@ public final class ContentContext {
 }
 
 /// A packaging index whose resident part is decoded; sample columns are read when a segment is made.
-final class LoadedIndex {
+final class LoadedIndex: Sendable {
   let index: PackagingIndex
   let sidecar: BlobFile
+
+  /// A part of what another index describes.
+  init(_ whole: LoadedIndex, clip: ClipRange) throws(Problem) {
+    sidecar = whole.sidecar
+    let sidecar = sidecar
+    let clipped: PackagingIndex?
+    do throws(IndexError) {
+      clipped = try whole.index.clipped(clip) { offset, count in
+        try? sidecar.read(offset: offset, count: count)
+      }
+    } catch {
+      throw .damaged("packaging index: \(error); scrub --repair makes it again")
+    }
+    guard let clipped else { throw .notFound }
+    index = clipped
+  }
 
   init(sidecar: BlobFile, targetMilliseconds: UInt32) throws(Problem) {
     self.sidecar = sidecar
@@ -122,6 +177,17 @@ final class LoadedIndex {
 
   /// Decode time of the track's first kept sample, from which init segment and fragments derive their timing.
   func firstDecodeTicks(track: Int) -> UInt64 { index.segments[track].first?.decodeTicks ?? 0 }
+
+  /// The key frames of a track; one read of the sidecar, empty without key frames.
+  func keyFrames(track: Int) throws(Problem) -> [KeyFrame] {
+    guard let range = index.keyFrameRange(track: track) else { return [] }
+    do {
+      let bytes = try sidecar.read(offset: range.offset, count: range.count)
+      return try index.keyFrames(track: track, in: bytes.span)
+    } catch {
+      throw .damaged("packaging index: \(error); scrub --repair makes it again")
+    }
+  }
 
   /// The samples of one segment; one read of the sidecar.
   func samples(track: Int, segment: Int) throws(Problem) -> [Sample] {

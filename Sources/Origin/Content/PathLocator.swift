@@ -1,6 +1,7 @@
 // Which path means what: the URLs of the README, section by section.
 
 import HTTP
+import Packaging
 import Store
 
 /// The built-in locate handler: `/v/…`, `/f/…` and `/blob/…`.
@@ -30,45 +31,30 @@ struct PathLocator: LocateHandler {
       generation = pinned
       rest = rest.dropFirst(2)
     }
-    let names = rest.compactMap { text($0) }
-    guard names.count == rest.count, let resource = Self.resource(names) else { return nil }
-    return .asset(AssetTarget(id: id, generation: generation, resource: resource))
-  }
-
-  /// What the names below the asset (and its generation) ask for.
-  static func resource(_ names: [String]) -> AssetResource? {
-    switch names.count {
-    case 1:
-      switch names[0] {
-      case "": return nil
-      case "master.m3u8": return .multivariantPlaylist
-      case "manifest.mpd": return .mpd
-      case "source": return .source
-      case let name where name.hasSuffix(".mp4"): return .progressive(rendition: String(name.dropLast(4)))
-      case let name: return .other(name: name)
-      }
-    case 2:
-      switch names[1] {
-      case "playlist.m3u8": return .mediaPlaylist(rendition: names[0])
-      case "init.mp4": return .initSegment(rendition: names[0])
-      case let name:
-        guard let number = segmentNumber(name) else { return .other(name: "\(names[0])/\(name)") }
-        return .segment(rendition: names[0], number: number)
-      }
-    default:
-      return .other(name: names.joined(separator: "/"))
+    var names = rest.compactMap { text($0) }
+    guard names.count == rest.count else { return nil }
+    var clip: ClipRange?
+    if names.count >= 3, names[0] == "clip" {
+      guard let range = Self.clip(names[1]) else { return nil }
+      clip = range
+      names.removeFirst(2)
     }
+    guard let resource = AssetResource(names: names) else { return nil }
+    return .asset(AssetTarget(id: id, generation: generation, clip: clip, resource: resource))
   }
 
-  /// `segment_0012.m4s`: at least four digits, and no more than needed, so that one segment has one URL.
-  private static func segmentNumber(_ name: String) -> Int? {
-    guard name.hasPrefix("segment_"), name.hasSuffix(".m4s") else { return nil }
-    let digits = name.dropFirst(8).dropLast(4).utf8
-    guard digits.count >= 4, digits.count <= 9, digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else {
+  /// `5000-12500`: milliseconds without signs or zeros in front, so that one clip has one URL.
+  private static func clip(_ text: String) -> ClipRange? {
+    let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+    guard parts.count == 2, let start = milliseconds(parts[0]), let end = milliseconds(parts[1]) else {
       return nil
     }
-    if digits.count > 4, digits.first == 0x30 { return nil }
-    return digits.reduce(0) { $0 * 10 + Int($1 - 0x30) }
+    return ClipRange(startMilliseconds: start, endMilliseconds: end)
+  }
+
+  private static func milliseconds(_ text: Substring) -> UInt32? {
+    guard text == "0" || text.first != "0", text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { return nil }
+    return UInt32(text)
   }
 
   private func text(_ bytes: [UInt8]) -> String? { String(validating: bytes, as: UTF8.self) }

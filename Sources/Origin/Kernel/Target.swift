@@ -1,3 +1,4 @@
+public import Packaging
 public import Store
 
 /// What a path means, before it is known whether that exists.
@@ -16,41 +17,43 @@ public struct AssetTarget: Sendable, Equatable {
   public var id: String
   /// The generation the path pins with `/g/{generation}/`; nil means the newest.
   public var generation: Generation?
+  /// The part of the asset that the path names with `/clip/{start}-{end}/`; nil means all of it.
+  public var clip: ClipRange?
   public var resource: AssetResource
 
-  public init(id: String, generation: Generation?, resource: AssetResource) {
+  public init(id: String, generation: Generation?, clip: ClipRange? = nil, resource: AssetResource) {
     self.id = id
     self.generation = generation
+    self.clip = clip
     self.resource = resource
   }
 }
 
+/// What a path below an asset asks for.
 public enum AssetResource: Sendable, Equatable {
-  case multivariantPlaylist
-  case mpd
-  case mediaPlaylist(rendition: String)
-  case initSegment(rendition: String)
-  case segment(rendition: String, number: Int)
-  case progressive(rendition: String)
+  case multivariantPlaylist(DeliveryForm)
+  /// `.fragments` or `.byteRanges`: a transport stream has no MPD.
+  case mpd(DeliveryForm)
+  case rendition(String, RenditionResource)
   case source
   /// Any other name below the asset: for plugins (`poster.jpg`, `storyboard.vtt`).
   case other(name: String)
 }
 
-extension AssetResource {
-  /// The name below the asset, as entity tags are made from it: part of what is promised, so it never changes.
-  var canonicalName: String {
-    switch self {
-    case .multivariantPlaylist: "master.m3u8"
-    case .mpd: "manifest.mpd"
-    case .mediaPlaylist(let rendition): "\(rendition)/playlist.m3u8"
-    case .initSegment(let rendition): "\(rendition)/init.mp4"
-    case .segment(let rendition, let number): "\(rendition)/segment/\(number)"
-    case .progressive(let rendition): "\(rendition).mp4"
-    case .source: "source"
-    case .other(let name): name
-    }
-  }
+/// What a path asks of one rendition.
+public enum RenditionResource: Sendable, Equatable {
+  case playlist(DeliveryForm)
+  /// `.fragments` or `.transport`, as all below.
+  case iFramePlaylist(DeliveryForm)
+  case initSegment
+  case segment(Int, DeliveryForm)
+  case iFrame(Int, DeliveryForm)
+  /// A piece of a subtitle rendition; its times fit the segments of that form.
+  case subtitleSegment(Int, DeliveryForm)
+  /// The rendition as one file: a progressive one, one of all fragments, or the whole text of subtitles.
+  case progressive
+  case fragmentedFile
+  case subtitleFile
 }
 
 /// The kind of an answer. It chooses the Cache-Control class, and is the `kind-K` surrogate key and

@@ -3,6 +3,8 @@ struct AVCConfigurationBox {
   var profile: UInt8
   var compatibility: UInt8
   var level: UInt8
+  /// Bytes of the length in front of each NAL unit.
+  var lengthBytes: Int
   var sequenceParameterSets: [[UInt8]] = []
   var pictureParameterSets: [[UInt8]] = []
 
@@ -10,11 +12,12 @@ struct AVCConfigurationBox {
     var reader = BoxReader(body)
     guard reader.u8() == 1, let profile = reader.u8(), let compatibility = reader.u8(),
       let level = reader.u8(),
-      reader.skip(1) != nil, let sequenceCount = reader.u8()
+      let lengths = reader.u8(), let sequenceCount = reader.u8()
     else { return nil }
     self.profile = profile
     self.compatibility = compatibility
     self.level = level
+    lengthBytes = Int(lengths & 3) + 1
     for _ in 0..<(sequenceCount & 31) {
       guard let length = reader.u16(), let unit = reader.take(Int(length)) else { return nil }
       sequenceParameterSets.append(unit.copied())
@@ -36,13 +39,16 @@ struct HEVCConfigurationBox {
   /// Six bytes.
   var constraintFlags: [UInt8]
   var level: UInt8
+  /// Bytes of the length in front of each NAL unit.
+  var lengthBytes: Int
   var sequenceParameterSets: [[UInt8]] = []
+  var pictureParameterSets: [[UInt8]] = []
 
   init?(_ body: Span<UInt8>) {
     var reader = BoxReader(body)
     guard reader.u8() != nil, let profile = reader.u8(), let compatibility = reader.u32(),
-      let constraints = reader.take(6)?.copied(), let level = reader.u8(), reader.skip(9) != nil,
-      let arrays = reader.u8()
+      let constraints = reader.take(6)?.copied(), let level = reader.u8(), reader.skip(8) != nil,
+      let lengths = reader.u8(), let arrays = reader.u8()
     else { return nil }
     profileSpace = profile >> 6
     isHighTier = profile & 0x20 != 0
@@ -50,11 +56,16 @@ struct HEVCConfigurationBox {
     compatibilityFlags = compatibility
     constraintFlags = constraints
     self.level = level
+    lengthBytes = Int(lengths & 3) + 1
     for _ in 0..<arrays {
       guard let type = reader.u8(), let count = reader.u16() else { return nil }
       for _ in 0..<count {
         guard let length = reader.u16(), let unit = reader.take(Int(length)) else { return nil }
-        if type & 0x3F == 33 { sequenceParameterSets.append(unit.copied()) }
+        switch type & 0x3F {
+        case 33: sequenceParameterSets.append(unit.copied())
+        case 34: pictureParameterSets.append(unit.copied())
+        default: break
+        }
       }
     }
   }

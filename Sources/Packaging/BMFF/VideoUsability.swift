@@ -14,7 +14,7 @@ enum VideoUsability {
   }
 
   /// A NAL unit without its emulation prevention bytes: `00 00 03` stands for `00 00`.
-  private static func unescaped(_ unit: [UInt8]) -> [UInt8] {
+  static func unescaped(_ unit: [UInt8]) -> [UInt8] {
     var payload: [UInt8] = []
     payload.reserveCapacity(unit.count)
     var zeros = 0
@@ -40,12 +40,15 @@ enum VideoUsability {
     return UInt16(reader.bits(8))
   }
 
+  /// Values of `profile_idc` whose parameter sets state a chroma format (ISO/IEC 14496-10 §7.3.2.1.1).
+  static let avcProfilesWithChroma: [UInt32] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135]
+
   private static func avc(_ reader: inout BitReader) -> UInt16? {
     reader.skip(8)
     let profile = reader.bits(8)
     reader.skip(16)
     _ = reader.ue()
-    if [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135].contains(profile) {
+    if avcProfilesWithChroma.contains(profile) {
       let chroma = reader.ue()
       if chroma == 3 { reader.skip(1) }
       _ = reader.ue()
@@ -79,7 +82,7 @@ enum VideoUsability {
     return reader.flag() ? colour(&reader) : nil
   }
 
-  private static func skipScalingList(_ reader: inout BitReader, entries: Int) {
+  static func skipScalingList(_ reader: inout BitReader, entries: Int) {
     var last: Int32 = 8
     var next: Int32 = 8
     for _ in 0..<entries {
@@ -124,7 +127,7 @@ enum VideoUsability {
     return reader.flag() ? colour(&reader) : nil
   }
 
-  private static func skipProfileTierLevel(_ reader: inout BitReader, subLayers: Int) {
+  static func skipProfileTierLevel(_ reader: inout BitReader, subLayers: Int) {
     reader.skip(88 + 8)
     var present: [(profile: Bool, level: Bool)] = []
     for _ in 0..<subLayers { present.append((reader.flag(), reader.flag())) }
@@ -132,7 +135,7 @@ enum VideoUsability {
     for layer in present { reader.skip((layer.profile ? 88 : 0) + (layer.level ? 8 : 0)) }
   }
 
-  private static func skipScalingLists(_ reader: inout BitReader) {
+  static func skipScalingLists(_ reader: inout BitReader) {
     for size in 0..<4 {
       for _ in stride(from: 0, to: 6, by: size == 3 ? 3 : 1) {
         guard reader.flag() else {

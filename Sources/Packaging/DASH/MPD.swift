@@ -1,17 +1,24 @@
-// The MPD of an asset on demand: ISO/IEC 23009-1, profiles isoff-live and CMAF, one Period.
+// The MPD of an asset on demand: ISO/IEC 23009-1, one Period, in two forms.
 //
-// Segments are addressed by number under the Representation's name, the same URLs that HLS uses:
-// `source/segment_0000.m4s`. A SegmentTimeline states every start and length in ticks of the track, so
-// nothing is rounded; runs of equal length are one `S` with a repeat count.
+// In fragments (profiles isoff-live and CMAF), segments are addressed by number under the name of the rendition, the
+// same URLs that HLS uses: `source/segment_0000.m4s`. A SegmentTimeline states every start and length in ticks of the
+// track, so nothing is rounded; runs of equal length are one `S` with a repeat count.
+//
+// By byte ranges (profile isoff-on-demand), a Representation is one file, `source.cmfv`, and the player finds its way
+// with the `sidx` in it: see `CMAFFile`.
 //
 // There is no `presentationTimeOffset`. The init segment and the fragments put presentation time 0 at
 // the start of the presentation (`FragmentTiming`), an edit list included, and the timeline counts
 // presentation time from there, so media time 0 is the start of the Period.
 //
-// Video renditions that a player may switch between are one AdaptationSet: same coding, same shape of
-// picture, same range of brightness. An audio rendition is an AdaptationSet of its own, even beside one of
-// the same language: two tracks of a source are two works (a commentary, a description), and a player
-// would take members of one set for the same sound at other rates.
+// Video renditions that a player may switch between are one AdaptationSet: see `VideoSet`. An audio rendition is an
+// AdaptationSet of its own, even beside one of the same language: two tracks of a source are two works (a commentary,
+// a description), and a player would take members of one set for the same sound at other rates. Its Role tells them
+// apart: `main` for the first sound of all, in every coding there is of it; `alternate` for others of that language;
+// `dub` for other languages.
+//
+// Subtitles are whole WebVTT files. Key frames are sets for trick play, which come last, behind all that plays at normal
+// speed; the on-demand profile has no way to state them, since each picture is a resource.
 //
 // `bandwidth` is the peak of a segment-long run, so a player that has buffered one segment never runs dry
 // at that rate: `minBufferTime` is the longest segment.
@@ -21,33 +28,31 @@ public enum MPD {
   /// The MPD of `presentation`.
   ///
   /// - Parameters:
+  ///   - form: `.fragments` or `.byteRanges`. DASH of ours has no transport streams: `.transport` is `.fragments`.
+  ///     By byte ranges, renditions whose file has no `sidx` are left out.
   ///   - baseURL: what children are resolved against, such as `g/0123456789ab/`; `nil` for the
   ///     URL of the MPD itself.
   ///   - uriSuffix: put behind every child, such as a signed query with its question mark, or empty.
-  /// - Complexity: linear in the segments of all renditions.
-  public static func bytes(_ presentation: Presentation, baseURL: String?, uriSuffix: String = "") -> [UInt8]
-  {
-    let renditions = presentation.renditions
-    var longestMilliseconds: UInt64 = 0
-    for rendition in renditions {
-      for segment in rendition.segments {
-        longestMilliseconds = max(
-          longestMilliseconds,
-          ExactDuration.scaled(
-            segment.durationTicks, by: 1000, over: UInt64(rendition.track.timescale), rounding: .up))
-      }
-    }
-
-    var writer = TextWriter(capacityBytes: 2048 + 1024 * renditions.count)
-    writer.literal(
-      """
-      <?xml version="1.0" encoding="UTF-8"?>
-      <MPD xmlns="urn:mpeg:dash:schema:mpd:2011" \
-      profiles="urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019" type="static"
-      """)
+  /// - Complexity: linear in the segments and key frames of all renditions.
+  public static func bytes(
+    _ presentation: Presentation, form: DeliveryForm = .fragments, baseURL: String?, uriSuffix: String = ""
+  ) -> [UInt8] {
+    let context = Context(presentation, form: form, uriSuffix: uriSuffix)
+    let renditions = presentation.renditions.filter { context.canAddress($0) }
+    let entries =
+      context.isOnDemand ? 0 : renditions.reduce(0) { $0 + $1.segments.count + $1.keyFrames.count }
+    var writer = TextWriter(capacityBytes: 2048 + 2048 * renditions.count + 30 * entries)
+    writer.literal("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n")
+    writer.literal("<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" profiles=\"urn:mpeg:dash:profile:")
+    writer.literal(context.isOnDemand ? "isoff-on-demand" : "isoff-live")
+    writer.literal(":2011,urn:mpeg:dash:profile:cmaf:2019\" type=\"static\"")
     duration(" mediaPresentationDuration=\"PT", presentation.durationMilliseconds, into: &writer)
-    duration(" minBufferTime=\"PT", longestMilliseconds, into: &writer)
-    duration(" maxSegmentDuration=\"PT", longestMilliseconds, into: &writer)
+    duration(" minBufferTime=\"PT", context.longestMilliseconds, into: &writer)
+    if context.isOnDemand {
+      duration(" maxSubsegmentDuration=\"PT", context.longestMilliseconds, into: &writer)
+    } else {
+      duration(" maxSegmentDuration=\"PT", context.longestMilliseconds, into: &writer)
+    }
     writer.literal(">\n")
     if let baseURL {
       writer.literal("  <BaseURL>")
@@ -56,131 +61,80 @@ public enum MPD {
     }
     writer.literal("  <Period id=\"0\" start=\"PT0S\">\n")
 
-    let context = Context(
-      targetDurationSeconds: presentation.targetDurationSeconds, templateSuffix: templateText(uriSuffix))
     var identifier: UInt64 = 0
-    for set in videoSets(renditions.filter { $0.track.kind == .video }) {
+    let pictures = VideoSet.sets(of: renditions.filter { $0.track.kind == .video })
+    for set in pictures {
       video(set, identifier: identifier, context: context, into: &writer)
       identifier += 1
     }
-    for (index, rendition) in renditions.filter({ $0.track.kind == .audio }).enumerated() {
-      audio(rendition, isMain: index == 0, identifier: identifier, context: context, into: &writer)
+    let sounds = renditions.filter { $0.track.kind == .audio }
+    let works = AudioWork.works(of: sounds)
+    for (rendition, work) in zip(sounds, works) {
+      audio(
+        rendition, role: role(of: work, main: works[0]), identifier: identifier, context: context,
+        into: &writer)
       identifier += 1
+    }
+    for subtitle in presentation.subtitles {
+      subtitles(subtitle, identifier: identifier, context: context, into: &writer)
+      identifier += 1
+    }
+    if !context.isOnDemand {
+      var names = presentation.renditions.map(\.name) + presentation.subtitles.map(\.name)
+      for (mainIdentifier, set) in zip(UInt64(0)..., pictures) {
+        guard let set = set.withKeyFrames else { continue }
+        trickPlay(
+          set, identifier: identifier, mainIdentifier: mainIdentifier, usedNames: &names, context: context,
+          into: &writer)
+        identifier += 1
+      }
     }
     writer.literal("  </Period>\n</MPD>\n")
     return writer.bytes
   }
 
-  private struct Context {
-    var targetDurationSeconds: UInt64
-    /// The suffix as a SegmentTemplate wants it.
-    var templateSuffix: [UInt8]
-  }
+  /// What all parts of one MPD share.
+  struct Context {
+    let isOnDemand: Bool
+    let targetDurationSeconds: UInt64
+    /// The suffix as a URI reference, and as a SegmentTemplate wants it.
+    let suffix: [UInt8]
+    let templateSuffix: [UInt8]
+    let longestMilliseconds: UInt64
 
-  /// A dollar sign starts an identifier in a template and stands for itself when doubled
-  /// (ISO/IEC 23009-1 §5.3.9.4.4).
-  private static func templateText(_ text: String) -> [UInt8] {
-    URIText.reference(text).flatMap { $0 == 0x24 ? [0x24, 0x24] : [$0] }
-  }
-
-  private struct VideoSet {
-    /// Never empty.
-    var members: [(rendition: PresentationRendition, shape: PictureShape)]
-
-    func takes(_ rendition: PresentationRendition, _ shape: PictureShape) -> Bool {
-      let first = members[0]
-      guard sampleEntryName(first.rendition.track) == sampleEntryName(rendition.track),
-        VideoRange(transferCharacteristics: first.rendition.track.transferCharacteristics)
-          == VideoRange(transferCharacteristics: rendition.track.transferCharacteristics)
-      else { return false }
-      switch (first.shape.pictureAspect, shape.pictureAspect) {
-      case (let one?, let other?): return other.isNear(one, parts: 100)
-      case (nil, nil): return true
-      default: return false
+    init(_ presentation: Presentation, form: DeliveryForm, uriSuffix: String) {
+      isOnDemand = form == .byteRanges
+      targetDurationSeconds = presentation.targetDurationSeconds
+      suffix = URIText.reference(uriSuffix)
+      // A dollar sign starts an identifier in a template and stands for itself when doubled
+      // (ISO/IEC 23009-1 §5.3.9.4.4).
+      templateSuffix = suffix.flatMap { $0 == 0x24 ? [0x24, 0x24] : [$0] }
+      longestMilliseconds = presentation.renditions.reduce(0) { longest, rendition in
+        let longestTicks = rendition.segments.reduce(UInt64(0)) { max($0, $1.durationTicks) }
+        return max(
+          longest,
+          ExactDuration.scaled(
+            longestTicks, by: 1000, over: UInt64(rendition.track.timescale), rounding: .up))
       }
     }
 
-    /// The part of the codec string before the profile: `avc1` and `avc3` do not mix.
-    private func sampleEntryName(_ track: Track) -> [UInt8] {
-      Array(track.codecString.utf8.prefix { $0 != 0x2E })
+    func canAddress(_ rendition: PresentationRendition) -> Bool {
+      !isOnDemand || CMAFFile(rendition).indexRange != nil
     }
-  }
-
-  private static func videoSets(_ renditions: [PresentationRendition]) -> [VideoSet] {
-    var sets: [VideoSet] = []
-    for rendition in renditions {
-      let shape = PictureShape(rendition.track)
-      if let index = sets.firstIndex(where: { $0.takes(rendition, shape) }) {
-        sets[index].members.append((rendition, shape))
-      } else {
-        sets.append(VideoSet(members: [(rendition, shape)]))
-      }
-    }
-    return sets
-  }
-
-  private static func video(
-    _ set: VideoSet, identifier: UInt64, context: Context, into writer: inout TextWriter
-  ) {
-    writer.literal("    <AdaptationSet id=\"")
-    writer.decimal(identifier)
-    writer.literal("\" contentType=\"video\" mimeType=\"video/mp4\" segmentAlignment=\"true\"")
-    if (set.members.allSatisfy { $0.rendition.segmentsAreIndependent }) {
-      writer.literal(" startWithSAP=\"1\"")
-    }
-    language(set.members[0].rendition.track, into: &writer)
-    if let aspect = set.members[0].shape.pictureAspect {
-      ratio(" par=\"", aspect, into: &writer)
-    }
-    writer.literal(">\n")
-    role(isMain: true, into: &writer)
-    let range = VideoRange(
-      transferCharacteristics: set.members[0].rendition.track.transferCharacteristics)
-    if range != .sdr {
-      writer.literal(
-        "      <SupplementalProperty schemeIdUri=\"urn:mpeg:mpegB:cicp:TransferCharacteristics\" value=\"")
-      writer.decimal(range == .pq ? 16 : 18)
-      writer.literal("\"/>\n")
-    }
-    for (rendition, shape) in set.members {
-      representationHead(rendition, context: context, into: &writer)
-      if shape.widthPixels > 0, shape.heightPixels > 0 {
-        writer.literal(" width=\"")
-        writer.decimal(shape.widthPixels)
-        writer.literal("\" height=\"")
-        writer.decimal(shape.heightPixels)
-        writer.literal("\"")
-      }
-      if let frameRate = FrameRate(rendition.track) {
-        writer.literal(" frameRate=\"")
-        writer.decimal(frameRate.ratio.numerator)
-        if frameRate.ratio.denominator > 1 {
-          writer.literal("/")
-          writer.decimal(frameRate.ratio.denominator)
-        }
-        writer.literal("\"")
-      }
-      if let sampleAspect = shape.sampleAspect, sampleAspect != Ratio(1, 1) {
-        ratio(" sar=\"", sampleAspect, into: &writer)
-      }
-      writer.literal(">\n")
-      template(rendition, context: context, into: &writer)
-      writer.literal("      </Representation>\n")
-    }
-    writer.literal("    </AdaptationSet>\n")
   }
 
   private static func audio(
-    _ rendition: PresentationRendition, isMain: Bool, identifier: UInt64, context: Context,
+    _ rendition: PresentationRendition, role: StaticString, identifier: UInt64, context: Context,
     into writer: inout TextWriter
   ) {
     writer.literal("    <AdaptationSet id=\"")
     writer.decimal(identifier)
-    writer.literal("\" contentType=\"audio\" mimeType=\"audio/mp4\" segmentAlignment=\"true\"")
-    if rendition.segmentsAreIndependent { writer.literal(" startWithSAP=\"1\"") }
-    language(rendition.track, into: &writer)
+    writer.literal("\" contentType=\"audio\" mimeType=\"audio/mp4\"")
+    alignment(isIndependent: rendition.segmentsAreIndependent, context: context, into: &writer)
+    language(rendition.track.language, into: &writer)
     writer.literal(">\n")
-    role(isMain: isMain, into: &writer)
+    label(rendition.label, into: &writer)
+    self.role(role, into: &writer)
     representationHead(rendition, context: context, into: &writer)
     if rendition.track.sampleRateHertz > 0 {
       writer.literal(" audioSamplingRate=\"")
@@ -189,7 +143,7 @@ public enum MPD {
     }
     writer.literal(">\n")
     channels(AudioChannels(rendition.track), into: &writer)
-    template(rendition, context: context, into: &writer)
+    address(rendition, context: context, into: &writer)
     writer.literal("      </Representation>\n    </AdaptationSet>\n")
   }
 
@@ -216,7 +170,7 @@ public enum MPD {
 
   /// The codec string as browsers know it: DASH players hand it to Media Source Extensions as it stands, and those
   /// know Opus and FLAC in small letters and MP3 by its object type in `esds`.
-  private static func codecs(_ track: Track) -> String {
+  static func codecs(_ track: Track) -> String {
     switch track.codec {
     case .opus: "opus"
     case .flac: "flac"
@@ -225,89 +179,52 @@ public enum MPD {
     }
   }
 
-  private static func representationHead(
-    _ rendition: PresentationRendition, context: Context, into writer: inout TextWriter
+  private static func role(of work: AudioWork, main: AudioWork) -> StaticString {
+    if work == main { return "main" }
+    guard let language = work.language, let mainLanguage = main.language else { return "alternate" }
+    return language.primary == mainLanguage.primary ? "alternate" : "dub"
+  }
+
+  /// One whole WebVTT file. Its rate is not measured: text is a few hundred bits a second.
+  private static func subtitles(
+    _ subtitle: PresentationSubtitle, identifier: UInt64, context: Context, into writer: inout TextWriter
   ) {
-    let bandwidth = Bandwidth(
-      track: rendition.track, segments: rendition.segments,
-      targetDurationSeconds: context.targetDurationSeconds)
+    writer.literal("    <AdaptationSet id=\"")
+    writer.decimal(identifier)
+    writer.literal("\" contentType=\"text\" mimeType=\"text/vtt\"")
+    language(subtitle.language, into: &writer)
+    writer.literal(">\n")
+    label(subtitle.label, into: &writer)
+    role(
+      subtitle.isForced ? "forced-subtitle" : subtitle.describesSounds ? "caption" : "subtitle", into: &writer)
     writer.literal("      <Representation id=\"")
-    writer.raw(URIText.pathSegment(rendition.name))
-    writer.literal("\" bandwidth=\"")
-    writer.decimal(bandwidth.peak)
-    writer.literal("\" codecs=\"")
-    writer.escaped(Array(codecs(rendition.track).utf8))
-    writer.literal("\"")
+    writer.raw(URIText.pathSegment(subtitle.name))
+    writer.literal("\" bandwidth=\"1000\">\n        <BaseURL>")
+    writer.raw(URIText.pathSegment(subtitle.name))
+    writer.literal(".vtt")
+    writer.escaped(context.suffix)
+    writer.literal("</BaseURL>\n      </Representation>\n    </AdaptationSet>\n")
   }
 
-  private static func template(
-    _ rendition: PresentationRendition, context: Context, into writer: inout TextWriter
-  ) {
-    writer.literal("        <SegmentTemplate timescale=\"")
-    writer.decimal(UInt64(rendition.track.timescale))
-    writer.literal("\" startNumber=\"0\" initialization=\"$RepresentationID$/init.mp4")
-    writer.escaped(context.templateSuffix)
-    writer.literal("\" media=\"$RepresentationID$/segment_$Number%04d$.m4s")
-    writer.escaped(context.templateSuffix)
-    writer.literal("\">\n          <SegmentTimeline>\n")
-    timeline(rendition.segments, into: &writer)
-    writer.literal("          </SegmentTimeline>\n        </SegmentTemplate>\n")
-  }
-
-  /// One `S` for each run of segments that touch and are equally long.
-  private static func timeline(_ segments: [Segment], into writer: inout TextWriter) {
-    var index = 0
-    var endTicks: UInt64?
-    while index < segments.count {
-      let first = segments[index]
-      writer.literal("            <S")
-      if first.startTicks != endTicks {
-        writer.literal(" t=\"")
-        writer.decimal(first.startTicks)
-        writer.literal("\"")
-      }
-      var runEndTicks = first.startTicks.addingSaturating(first.durationTicks)
-      var repeats: UInt64 = 0
-      index += 1
-      while index < segments.count, segments[index].durationTicks == first.durationTicks,
-        segments[index].startTicks == runEndTicks
-      {
-        runEndTicks = runEndTicks.addingSaturating(first.durationTicks)
-        repeats += 1
-        index += 1
-      }
-      endTicks = runEndTicks
-      writer.literal(" d=\"")
-      writer.decimal(first.durationTicks)
-      if repeats > 0 {
-        writer.literal("\" r=\"")
-        writer.decimal(repeats)
-      }
-      writer.literal("\"/>\n")
-    }
-  }
-
-  private static func role(isMain: Bool, into writer: inout TextWriter) {
+  static func role(_ value: StaticString, into writer: inout TextWriter) {
     writer.literal("      <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"")
-    writer.literal(isMain ? "main" : "alternate")
+    writer.literal(value)
     writer.literal("\"/>\n")
   }
 
-  private static func language(_ track: Track, into writer: inout TextWriter) {
-    guard let language = WrittenLanguage(track.language) else { return }
+  static func language(_ language: String, into writer: inout TextWriter) {
+    guard let language = WrittenLanguage(language) else { return }
     writer.literal(" lang=\"")
     writer.raw(language.bytes)
     writer.literal("\"")
   }
 
-  private static func ratio(
-    _ opening: StaticString, _ ratio: Ratio, into writer: inout TextWriter
-  ) {
-    writer.literal(opening)
-    writer.decimal(ratio.numerator)
-    writer.literal(":")
-    writer.decimal(ratio.denominator)
-    writer.literal("\"")
+  /// In the schema a Label comes before a Role.
+  static func label(_ label: String?, into writer: inout TextWriter) {
+    guard let label, !label.isEmpty else { return }
+    writer.literal("      <Label>")
+    writer.text(label)
+    writer.literal("</Label>\n")
   }
 
   private static func duration(

@@ -12,137 +12,112 @@
 //     …
 //     #EXT-X-ENDLIST
 //
+// By byte ranges, all segments are parts of one file, which stands beside the folder of the rendition:
+//
+//     #EXT-X-MAP:URI="../source.cmfv",BYTERANGE="784@0"
+//     #EXTINF:6.006000,
+//     #EXT-X-BYTERANGE:1502544@15248
+//     ../source.cmfv
+//
+// As transport streams there is no EXT-X-MAP and segments are `segment_0000.ts`.
+//
 // EXT-X-MAP outside of I-frame playlists needs version 6; 7 is what players of fragmented MP4 are tested
-// with. Durations are rounded by `ExactDuration`, so their sum does not drift from the media.
+// with. Without it, decimals in EXTINF need version 3. Durations are rounded by `ExactDuration`, so their sum does not
+// drift from the media.
 
-/// Makes HLS media playlists for fragmented MP4.
+/// Makes HLS media playlists.
 public enum MediaPlaylist {
   /// The media playlist of one rendition.
   ///
   /// - Parameters:
   ///   - uriPrefix: put in front of every child, such as `../g/0123456789ab/source/`, or empty. Bytes that
-  ///     no URI may hold are percent-encoded.
+  ///     no URI may hold are percent-encoded. It names the folder of the rendition in every form.
   ///   - uriSuffix: put behind every child, such as a signed query with its question mark, or empty.
   ///   - targetDurationSeconds: `Presentation.targetDurationSeconds`, so that all renditions state
   ///     the same; `nil` takes it from `segments` alone.
   ///   - segmentsAreIndependent: whether every segment starts with a sync sample.
+  ///   - name: the word of the rendition in the URL; only byte ranges name it.
   /// - Complexity: linear in the segments; one allocation but for the two encoded affixes.
   public static func bytes(
     track: Track, segments: [Segment], uriPrefix: String, uriSuffix: String = "",
-    targetDurationSeconds: UInt64? = nil, segmentsAreIndependent: Bool = true
+    targetDurationSeconds: UInt64? = nil, segmentsAreIndependent: Bool = true,
+    form: DeliveryForm = .fragments, name: String = ""
   ) -> [UInt8] {
     let prefix = URIText.reference(uriPrefix)
     let suffix = URIText.reference(uriSuffix)
-    var lines = SegmentLines(prefix: prefix, suffix: suffix)
+    var lines = SegmentLines(
+      stem: "segment_", fileExtension: form == .transport ? ".ts" : ".m4s", prefix: prefix, suffix: suffix,
+      timescale: track.timescale)
     var writer = TextWriter(
       capacityBytes: 256 + prefix.count + suffix.count + segments.count * (lines.bytes.count + 2))
-    writer.literal("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:")
+    writer.literal(form == .transport ? "#EXTM3U\n#EXT-X-VERSION:3\n" : "#EXTM3U\n#EXT-X-VERSION:7\n")
+    writer.literal("#EXT-X-TARGETDURATION:")
     writer.decimal(
       targetDurationSeconds ?? self.targetDurationSeconds(segments: segments, timescale: track.timescale))
     writer.literal("\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n")
     if segmentsAreIndependent { writer.literal("#EXT-X-INDEPENDENT-SEGMENTS\n") }
-    writer.literal("#EXT-X-MAP:URI=\"")
-    writer.raw(prefix)
-    writer.literal("init.mp4")
-    writer.raw(suffix)
-    writer.literal("\"\n")
-    var number: UInt64 = 0
-    for segment in segments {
-      lines.set(
-        microseconds: ExactDuration.microseconds(
-          startTicks: segment.startTicks, durationTicks: segment.durationTicks, timescale: track.timescale),
-        number: number)
-      writer.raw(lines.bytes)
-      number += 1
+    if form == .byteRanges {
+      let file = CMAFFile(
+        track: track, segments: segments, firstDecodeTicks: segments.first?.decodeTicks ?? 0)
+      let uri = prefix + Array("../".utf8) + URIText.pathSegment(name)
+        + CMAFFile.fileExtension(track).withUTF8Buffer { Array($0) } + suffix
+      ranges(of: file, segments: segments, timescale: track.timescale, uri: uri, into: &writer)
+    } else {
+      if form == .fragments { map(prefix: prefix, suffix: suffix, into: &writer) }
+      var number: UInt64 = 0
+      for segment in segments {
+        lines.set(startTicks: segment.startTicks, durationTicks: segment.durationTicks, number: number)
+        writer.raw(lines.bytes)
+        number += 1
+      }
     }
     writer.literal("#EXT-X-ENDLIST\n")
     return writer.bytes
   }
 
+  /// The init segment of fragments, which is a resource of its own.
+  static func map(prefix: [UInt8], suffix: [UInt8], into writer: inout TextWriter) {
+    writer.literal("#EXT-X-MAP:URI=\"")
+    writer.raw(prefix)
+    writer.literal("init.mp4")
+    writer.raw(suffix)
+    writer.literal("\"\n")
+  }
+
+  /// Every range states its offset: that it may go unsaid where segments touch is a rule players get wrong.
+  private static func ranges(
+    of file: CMAFFile, segments: [Segment], timescale: UInt32, uri: [UInt8], into writer: inout TextWriter
+  ) {
+    writer.literal("#EXT-X-MAP:URI=\"")
+    writer.raw(uri)
+    writer.literal("\",BYTERANGE=\"")
+    writer.decimal(UInt64(file.initRange.count))
+    writer.literal("@0\"\n")
+    let end = [0x0A] + uri + [0x0A]
+    var instants = RoundedInstants(timescale: timescale)
+    for (number, segment) in segments.enumerated() {
+      let range = file.range(ofSegment: number)
+      writer.literal("#EXTINF:")
+      writer.millionths(
+        instants.microseconds(startTicks: segment.startTicks, durationTicks: segment.durationTicks))
+      writer.literal(",\n#EXT-X-BYTERANGE:")
+      writer.decimal(range.count)
+      writer.literal("@")
+      writer.decimal(range.offset)
+      writer.raw(end)
+    }
+  }
+
   /// The smallest `EXT-X-TARGETDURATION` that holds for `segments`: the longest, rounded to whole seconds, at
   /// least 1.
   public static func targetDurationSeconds(segments: [Segment], timescale: UInt32) -> UInt64 {
+    var instants = RoundedInstants(timescale: timescale)
     var longestMicroseconds: UInt64 = 0
     for segment in segments {
       longestMicroseconds = max(
         longestMicroseconds,
-        ExactDuration.microseconds(
-          startTicks: segment.startTicks, durationTicks: segment.durationTicks, timescale: timescale))
+        instants.microseconds(startTicks: segment.startTicks, durationTicks: segment.durationTicks))
     }
     return max(1, ExactDuration.scaled(longestMicroseconds, by: 1, over: 1_000_000, rounding: .nearest))
-  }
-}
-
-/// The two lines of a segment, of which only the digits change from one to the next: they are set in place,
-/// and the rest is made anew only when a number grows longer. That halves the instructions of a
-/// playlist of two hours.
-private struct SegmentLines {
-  private let prefix: [UInt8]
-  private let suffix: [UInt8]
-  private(set) var bytes: [UInt8] = []
-  private var secondDigits = 0
-  private var numberDigits = 0
-  /// Where the digits end: of whole seconds, of their fraction, and of the segment number.
-  private var secondEnd = 0
-  private var fractionEnd = 0
-  private var numberEnd = 0
-
-  init(prefix: [UInt8], suffix: [UInt8]) {
-    self.prefix = prefix
-    self.suffix = suffix
-    layOut(secondDigits: 1, numberDigits: 4)
-  }
-
-  mutating func set(microseconds: UInt64, number: UInt64) {
-    let (seconds, fraction) = microseconds.quotientAndRemainder(dividingBy: 1_000_000)
-    let neededSecondDigits = Self.digitCount(seconds)
-    let neededNumberDigits = max(4, Self.digitCount(number))
-    if neededSecondDigits != secondDigits || neededNumberDigits != numberDigits {
-      layOut(secondDigits: neededSecondDigits, numberDigits: neededNumberDigits)
-    }
-    setDigits(seconds, count: secondDigits, end: secondEnd)
-    setDigits(fraction, count: 6, end: fractionEnd)
-    setDigits(number, count: numberDigits, end: numberEnd)
-  }
-
-  private mutating func layOut(secondDigits: Int, numberDigits: Int) {
-    self.secondDigits = secondDigits
-    self.numberDigits = numberDigits
-    var writer = TextWriter(capacityBytes: 64 + prefix.count + suffix.count)
-    writer.literal("#EXTINF:")
-    writer.decimal(0, minimumDigits: secondDigits)
-    secondEnd = writer.bytes.count
-    writer.literal(".000000")
-    fractionEnd = writer.bytes.count
-    writer.literal(",\n")
-    writer.raw(prefix)
-    writer.literal("segment_")
-    writer.decimal(0, minimumDigits: numberDigits)
-    numberEnd = writer.bytes.count
-    writer.literal(".m4s")
-    writer.raw(suffix)
-    writer.literal("\n")
-    bytes = writer.bytes
-  }
-
-  private mutating func setDigits(_ value: UInt64, count: Int, end: Int) {
-    var digits = bytes.mutableSpan
-    var rest = value
-    var index = end
-    while index > end - count {
-      index -= 1
-      digits[index] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
-      rest /= 10
-    }
-  }
-
-  private static func digitCount(_ value: UInt64) -> Int {
-    var count = 1
-    var rest = value / 10
-    while rest > 0 {
-      count += 1
-      rest /= 10
-    }
-    return count
   }
 }

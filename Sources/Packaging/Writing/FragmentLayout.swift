@@ -20,6 +20,8 @@ struct FragmentLayout {
   var mediaBytes: UInt64 = 0
   var sliceCount = 0
   var sampleCount: Int
+  /// Whole boxes that follow `trun`: what encryption says of the samples.
+  var trackFragmentBoxes: [UInt8] = []
 
   init(kind: TrackKind, samples: [Sample]) {
     isVideo = kind == .video
@@ -108,8 +110,13 @@ struct FragmentLayout {
     20 + (hasFirstSampleFlags ? 4 : 0) + sampleCount * rowBytes
   }
 
-  var movieFragmentBytes: Int {
+  /// Where `trackFragmentBoxes` lie, counted from the first byte of `moof`.
+  var trackFragmentBoxesOffset: Int {
     8 + 16 + 8 + trackFragmentHeaderBytes + 20 + trackRunBytes
+  }
+
+  var movieFragmentBytes: Int {
+    trackFragmentBoxesOffset + trackFragmentBoxes.count
   }
 
   var mediaHeaderBytes: Int {
@@ -162,6 +169,7 @@ struct FragmentLayout {
     if hasFirstSampleFlags { writer.u32(Self.syncFlags) }
     rows(samples, into: &writer)
     writer.end(trun)
+    writer.raw(trackFragmentBoxes)
     writer.end(traf)
     writer.end(moof)
 

@@ -13,6 +13,7 @@
 //             dinf/dref        one entry: the media is in this file
 //             stbl             stsd with the source's sample entry; all tables empty
 //       mvex/trex              all defaults 0: every fragment states its own, as CMAF asks
+//       [pssh]                 of protected tracks alone, see `ProtectedTrack`
 //
 // The movie runs on the track's timescale, so nothing is rounded. Creation times are 0: the bytes depend
 // on the track alone.
@@ -30,8 +31,13 @@ public enum InitSegment {
   ///   `MediaSegment.make` must be the same. See `FragmentTiming`.
   /// - Complexity: some hundred bytes and the sample entry; one allocation.
   public static func bytes(for track: Track, firstDecodeTicks: UInt64 = 0) -> [UInt8] {
+    bytes(for: track, firstDecodeTicks: firstDecodeTicks, movieBoxes: [])
+  }
+
+  /// The same with whole boxes at the end of `moov`.
+  static func bytes(for track: Track, firstDecodeTicks: UInt64, movieBoxes: [UInt8]) -> [UInt8] {
     let timing = FragmentTiming(track: track, firstDecodeTicks: firstDecodeTicks)
-    var writer = BoxWriter(capacityBytes: 768 + track.sampleEntry.count)
+    var writer = BoxWriter(capacityBytes: 768 + track.sampleEntry.count + movieBoxes.count)
 
     let ftyp = writer.begin("ftyp")
     writer.fourCC("iso6")
@@ -64,6 +70,7 @@ public enum InitSegment {
     writer.zeros(12)  // duration, size and flags: each fragment states its own
     writer.end(trex)
     writer.end(mvex)
+    writer.raw(movieBoxes)
     writer.end(moov)
     return writer.bytes
   }

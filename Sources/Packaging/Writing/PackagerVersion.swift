@@ -12,5 +12,5 @@
 /// The version of the rules by which this module turns a packaging index into bytes.
 public enum PackagerVersion {
   /// To be raised by every change that alters a byte of any init segment, media segment, playlist or MPD.
-  public static let number: UInt32 = 2
+  public static let number: UInt32 = 3
 }

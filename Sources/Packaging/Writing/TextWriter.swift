@@ -83,4 +83,17 @@ struct TextWriter {
       }
     }
   }
+
+  /// Any text between XML tags. Control characters and what else no XML may hold (XML 1.0 §2.2) goes.
+  mutating func text(_ text: String) {
+    for scalar in text.unicodeScalars {
+      switch scalar.value {
+      case 0x26: literal("&amp;")
+      case 0x3C: literal("&lt;")
+      case 0x3E: literal("&gt;")
+      case 0..<0x20, 0x7F..<0xA0, 0xFFFE, 0xFFFF: break
+      default: bytes.append(contentsOf: String(scalar).utf8)
+      }
+    }
+  }
 }

@@ -32,6 +32,11 @@ struct WrittenLanguage: Equatable {
     self.bytes = bytes
   }
 
+  /// The language without script, region and the like, in small letters.
+  var primary: [UInt8] {
+    bytes.prefix { $0 != 0x2D }.map { $0 | 0x20 }
+  }
+
   /// The three letters of ISO 639-2 in five bits each, as `mdhd` stores them; `nil` for any other tag.
   var packed: UInt16? {
     guard bytes.count == 3 else { return nil }

@@ -1,0 +1,60 @@
+// Playlists and MPDs of an asset.
+
+import Packaging
+import Store
+
+extension AssetContent {
+  func multivariantPlaylist(
+    _ form: DeliveryForm, _ edition: Edition, _ context: ContentContext
+  ) throws(Problem) -> MadeAnswer {
+    let presentation = try edition.presentation(in: context)
+    guard !presentation.renditions(in: form).isEmpty else {
+      throw .unpackageable("None of the asset's codecs travels in MPEG-TS: use master.m3u8.")
+    }
+    return .playlist(MultivariantPlaylist.bytes(presentation, form: form, uriPrefix: edition.childPrefix))
+  }
+
+  func mpd(_ form: DeliveryForm, _ edition: Edition, _ context: ContentContext) throws(Problem) -> MadeAnswer {
+    let presentation = try edition.presentation(in: context)
+    let base = edition.childPrefix
+    return MadeAnswer(
+      kind: .manifest, mediaType: "application/dash+xml",
+      slices: [.bytes(MPD.bytes(presentation, form: form, baseURL: base.isEmpty ? nil : base))])
+  }
+
+  func mediaPlaylist(
+    _ form: DeliveryForm, of name: String, _ edition: Edition, _ context: ContentContext
+  ) throws(Problem) -> MadeAnswer {
+    let presentation = try edition.presentation(in: context)
+    guard let rendition = presentation.renditions.first(where: { $0.name == name }) else { throw .notFound }
+    if form == .transport { try requireTransport(rendition.track) }
+    return .playlist(
+      MediaPlaylist.bytes(
+        track: rendition.track,
+        segments: form == .transport ? presentation.transportSegments(of: rendition) : rendition.segments,
+        uriPrefix: edition.childPrefix(rendition: name),
+        targetDurationSeconds: presentation.targetDurationSeconds,
+        segmentsAreIndependent: rendition.segmentsAreIndependent, form: form, name: name))
+  }
+
+  func iFramePlaylist(
+    _ form: DeliveryForm, of name: String, _ edition: Edition, _ context: ContentContext
+  ) throws(Problem) -> MadeAnswer {
+    let presentation = try edition.presentation(in: context)
+    guard let rendition = presentation.renditions.first(where: { $0.name == name }),
+      !rendition.keyFrames.isEmpty
+    else { throw .notFound }
+    if form == .transport { try requireTransport(rendition.track) }
+    return .playlist(
+      IFramePlaylist.bytes(
+        track: rendition.track, keyFrames: rendition.keyFrames, form: form,
+        uriPrefix: edition.childPrefix(rendition: name),
+        targetDurationSeconds: presentation.targetDurationSeconds))
+  }
+
+  func requireTransport(_ track: Track) throws(Problem) {
+    guard track.codec.isInTransportStream else {
+      throw .unpackageable("\(track.codecString) does not travel in MPEG-TS: use the fragmented MP4 form.")
+    }
+  }
+}

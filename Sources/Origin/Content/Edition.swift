@@ -1,0 +1,168 @@
+// An asset's generation, as a URL names it, and what of it is needed to make answers.
+
+import HTTP
+import Packaging
+import Store
+
+/// One generation of an asset, as a URL named it: the newest, or the one the path pins.
+struct Edition {
+  let assetID: String
+  let generation: Generation
+  let isPinned: Bool
+  /// The part of the asset that is wanted; nil for all of it.
+  let clip: ClipRange?
+  let source: BlobID
+  let mediaType: String
+  let renditions: [RenditionRecord]
+  /// Why it can't be packaged; nil when it can.
+  let reason: String?
+  let ingestedMilliseconds: Int64
+  /// When a replaced generation stops being served.
+  let validUntilSeconds: Int64?
+
+  init(_ target: AssetTarget, in context: ContentContext) throws(Problem) {
+    let site = context.site.name
+    let asset: AssetRecord?
+    let record: GenerationRecord?
+    do throws(StoreError) {
+      asset = try context.reader.asset(site: site, id: target.id)
+      guard let generation = target.generation ?? asset?.generation else {
+        throw StoreError(.notFound, operation: "find asset", message: "the asset has no generation")
+      }
+      record = try context.reader.generation(
+        site: site, id: target.id, generation: generation, nowMilliseconds: context.nowSeconds * 1000)
+    } catch { throw Problem(error) }
+    guard let asset, let record, let source = record.source else { throw .notFound }
+    if asset.privacy == .private {
+      throw Problem(
+        status: 403, code: "asset-private", title: "Private asset",
+        detail: "This asset is marked private and is not delivered.")
+    }
+    if let replaced = record.replacedMilliseconds {
+      validUntilSeconds = replaced / 1000 + Int64(context.store.options.graceSeconds)
+    } else {
+      validUntilSeconds = nil
+    }
+    assetID = target.id
+    generation = record.generation
+    isPinned = target.generation != nil
+    clip = target.clip
+    self.source = source
+    mediaType = record.mediaType
+    renditions = record.renditions
+    reason = record.reason
+    ingestedMilliseconds = record.ingestedMilliseconds
+  }
+
+  func info(_ kind: AnswerKind, rendition: String?, in context: ContentContext) -> AnswerInfo {
+    AnswerInfo(
+      site: context.site.name, kind: kind, isImmutable: isPinned, assetID: assetID, rendition: rendition)
+  }
+
+  /// Generation, then 64 bits of FNV-1a over the canonical parameters.
+  func etag(of resource: AssetResource, in context: ContentContext) -> [UInt8] {
+    var parameters =
+      "\(PackagerVersion.number) \(context.site.configuration.packaging.segmentMilliseconds) \(isPinned) \(resource.canonicalName)"
+    if let clip { parameters += " clip \(clip.startMilliseconds)-\(clip.endMilliseconds)" }
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in parameters.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
+    let digits = String(hash, radix: 16)
+    let padded = String(repeating: "0", count: 16 - digits.count) + digits
+    return Array("\(generation.hex)-\(padded)".utf8)
+  }
+
+  /// Names below the asset that are put in front of children of a playlist or MPD at the asset's own level, so that
+  /// they name this generation: empty where the URL does already.
+  var childPrefix: String { isPinned ? "" : "g/\(generation.hex)/\(clipName)" }
+
+  /// The same for children of the rendition, from a playlist beside them.
+  func childPrefix(rendition: String) -> String {
+    isPinned ? "" : "\(clip == nil ? "" : "../../")../g/\(generation.hex)/\(clipName)\(rendition)/"
+  }
+
+  private var clipName: String {
+    clip.map { "clip/\($0.startMilliseconds)-\($0.endMilliseconds)/" } ?? ""
+  }
+
+  func record(_ rendition: String) throws(Problem) -> RenditionRecord {
+    guard let record = renditions.first(where: { $0.name == rendition }) else { throw .notFound }
+    return record
+  }
+
+  /// The track behind a rendition of picture or sound, in the index that the wanted part needs.
+  func track(_ rendition: String, in context: ContentContext) throws(Problem) -> IndexedTrack {
+    let record = try record(rendition)
+    guard record.hasIndex else { throw .notFound }
+    let loaded = try context.index(of: record.blob, clip: clip)
+    guard record.trackIndex < loaded.index.tracks.count else { throw .damaged }
+    return IndexedTrack(loaded: loaded, number: Int(record.trackIndex), blob: record.blob)
+  }
+
+  func presentation(in context: ContentContext) throws(Problem) -> Presentation {
+    var list: [PresentationRendition] = []
+    var subtitles: [PresentationSubtitle] = []
+    var durationMilliseconds: UInt64 = 0
+    for record in renditions {
+      switch record.kind {
+      case .video, .audio:
+        let indexed = try track(record.name, in: context)
+        guard !indexed.segments.isEmpty else { continue }
+        durationMilliseconds = max(durationMilliseconds, indexed.loaded.index.durationMilliseconds)
+        var rendition = PresentationRendition(
+          name: record.name, track: indexed.track, segments: indexed.segments)
+        rendition.label = record.label
+        if let language = record.language { rendition.track.language = language }
+        rendition.keyFrames = try indexed.keyFrames()
+        list.append(rendition)
+      case .subtitle where clip == nil:
+        subtitles.append(
+          PresentationSubtitle(
+            name: record.name, language: record.language ?? "und", label: record.label ?? "",
+            isForced: record.isForced))
+      case .subtitle, .file: continue
+      }
+    }
+    guard !list.isEmpty else { throw .notFound }
+    var presentation = Presentation(renditions: list, durationMilliseconds: durationMilliseconds)
+    presentation.subtitles = subtitles
+    return presentation
+  }
+
+  /// The blob that is the rendition as one file, and its media type.
+  ///
+  /// A blob may hold several renditions. It is the file of the first picture in it; sound beside a picture has no file
+  /// of its own. `source` is the source where that is an MP4, packaged or not, else the MP4 made of it.
+  func progressiveFile(_ name: String) throws(Problem) -> (blob: BlobID, mediaType: String) {
+    let isMP4 = ["video/mp4", "audio/mp4", "video/quicktime"].contains(mediaType)
+    if name == "source", isMP4 { return (source, mediaType) }
+    guard let record = renditions.first(where: { $0.name == name && $0.hasIndex }) else {
+      if name != "source" { throw .notFound }
+      throw .unpackageable("The source is not an MP4 file; it is served as it came under \"source\".")
+    }
+    let sharing = renditions.filter { $0.blob == record.blob && $0.hasIndex }
+    if sharing.count == 1 || record.kind == .video && sharing[0] == record {
+      if record.blob == source { return (source, mediaType) }
+      return (record.blob, record.kind == .video ? "video/mp4" : "audio/mp4")
+    }
+    throw Problem(
+      status: 404, code: "no-progressive-form", title: "No progressive form",
+      detail: "This rendition is one track of a file; use \(sharing[0].name).mp4, or the HLS and DASH forms.")
+  }
+}
+
+/// One track of a blob, with the index that holds it.
+struct IndexedTrack {
+  let loaded: LoadedIndex
+  let number: Int
+  let blob: BlobID
+
+  var track: Track { loaded.index.tracks[number] }
+  var segments: [Segment] { loaded.index.segments[number] }
+  var firstDecodeTicks: UInt64 { loaded.firstDecodeTicks(track: number) }
+
+  func samples(segment: Int) throws(Problem) -> [Sample] {
+    try loaded.samples(track: number, segment: segment)
+  }
+
+  func keyFrames() throws(Problem) -> [KeyFrame] { try loaded.keyFrames(track: number) }
+}

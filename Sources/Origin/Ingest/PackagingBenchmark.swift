@@ -1,0 +1,162 @@
+// What it costs to make answers from a media file: the same functions as in service, on one core, CPU time.
+
+import Glibc
+import Packaging
+import Store
+
+/// Part of `make bench`: times packaging over one file, apart from sockets and clients.
+public enum PackagingBenchmark {
+  public struct Figures: Sendable, Equatable {
+    public var filmSeconds: Double
+    /// Bytes of the packaging index for an hour of the film.
+    public var indexBytesPerHour: Double
+    /// Reading the sample tables and making the index, and hashing the file, in milliseconds.
+    public var indexMilliseconds: Double
+    public var hashMilliseconds: Double
+    /// One media playlist of the picture; the multivariant playlist; the MPD.
+    public var playlistMicroseconds: Double
+    public var multivariantMicroseconds: Double
+    public var mpdMicroseconds: Double
+    /// Head and slices of a fragmented MP4 segment of the picture, samples read from the index.
+    public var fragmentMicroseconds: Double
+    /// Transport stream segments, picture and sound together, the reading of the file included.
+    public var transportMicrosecondsPerMegabyte: Double
+  }
+
+  /// - Parameter path: an MP4 with a picture.
+  /// - Throws: `IngestError` for files that are not packaged as they are.
+  public static func run(path: String, segmentMilliseconds: UInt32) throws(IngestError) -> Figures {
+    let file: FileBytes
+    do throws(StoreError) { file = try FileBytes(path: path) } catch {
+      throw IngestError(code: "unreadable", message: "\(path): \(error)")
+    }
+    var sidecar: [UInt8] = []
+    let indexSeconds = try time(1) { () throws(IngestError) in
+      guard case .packageable(let movie) = MediaInspector.inspect(file) else {
+        throw IngestError(code: "refused", message: "\(path) is not packaged as it is")
+      }
+      sidecar = PackagingIndex.encode(
+        movie, targetMilliseconds: segmentMilliseconds, sourceBytes: file.lengthBytes)
+    }
+    let hashSeconds = try time(1) { () throws(IngestError) in try hash(file, path) }
+    do {
+      let index = try PackagingIndex(resident: sidecar.span)
+      return try Film(file: file, index: index, sidecar: sidecar).figures(indexSeconds, hashSeconds)
+    } catch let error as IngestError {
+      throw error
+    } catch {
+      throw IngestError(code: "refused", message: "\(path): \(error)")
+    }
+  }
+
+  private static func hash(_ file: FileBytes, _ path: String) throws(IngestError) {
+    do {
+      var hasher = try SHA256Hasher()
+      let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
+      defer { buffer.deallocate() }
+      var offset: UInt64 = 0
+      while true {
+        let count = try file.read(at: offset, into: buffer)
+        if count == 0 { break }
+        hasher.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        offset += UInt64(count)
+      }
+      _ = hasher.finish()
+    } catch {
+      throw IngestError(code: "unreadable", message: "\(path): \(error)")
+    }
+  }
+
+  /// CPU time of the process for one round, in seconds.
+  private static func time<Failure: Error>(
+    _ rounds: Int, _ body: () throws(Failure) -> Void
+  ) throws(Failure) -> Double {
+    let started = cpuSeconds()
+    for _ in 0..<rounds { try body() }
+    return (cpuSeconds() - started) / Double(max(1, rounds))
+  }
+
+  private static func cpuSeconds() -> Double {
+    var now = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now)
+    return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
+  }
+
+  private struct Film {
+    let file: FileBytes
+    let index: PackagingIndex
+    let sidecar: [UInt8]
+    let presentation: Presentation
+
+    init(file: FileBytes, index: PackagingIndex, sidecar: [UInt8]) throws {
+      self.file = file
+      self.index = index
+      self.sidecar = sidecar
+      var renditions: [PresentationRendition] = []
+      for (number, track) in index.tracks.enumerated() where track.kind == .video || track.kind == .audio {
+        var rendition = PresentationRendition(
+          name: "track\(number)", track: track, segments: index.segments[number])
+        if let range = index.keyFrameRange(track: number) {
+          let rows = Array(sidecar[Int(range.offset)..<Int(range.offset) + range.count])
+          rendition.keyFrames = try index.keyFrames(track: number, in: rows.span)
+        }
+        renditions.append(rendition)
+      }
+      renditions.sort { $0.track.kind == .video && $1.track.kind != .video }
+      presentation = Presentation(
+        renditions: renditions, durationMilliseconds: index.durationMilliseconds)
+    }
+
+    func figures(_ indexSeconds: Double, _ hashSeconds: Double) throws -> Figures {
+      guard let picture = presentation.renditions.first else {
+        throw IngestError(code: "refused", message: "the file has nothing to package")
+      }
+      let target = presentation.targetDurationSeconds
+      let playlist = time(200) {
+        _ = MediaPlaylist.bytes(
+          track: picture.track, segments: picture.segments, uriPrefix: "", targetDurationSeconds: target)
+      }
+      let multivariant = time(50) { _ = MultivariantPlaylist.bytes(presentation, uriPrefix: "g/0/") }
+      let mpd = time(50) { _ = MPD.bytes(presentation, baseURL: "g/0/") }
+      let track = index.tracks.firstIndex(of: picture.track) ?? 0
+      let fragment = try time(5) {
+        for segment in picture.segments.indices {
+          _ = MediaSegment.make(
+            track: picture.track, sequenceNumber: 1, samples: try samples(track, segment))
+        }
+      }
+      let seconds = Double(index.durationMilliseconds) / 1000
+      return Figures(
+        filmSeconds: seconds, indexBytesPerHour: Double(sidecar.count) * 3600 / max(seconds, 0.001),
+        indexMilliseconds: indexSeconds * 1e3, hashMilliseconds: hashSeconds * 1e3,
+        playlistMicroseconds: playlist * 1e6, multivariantMicroseconds: multivariant * 1e6,
+        mpdMicroseconds: mpd * 1e6,
+        fragmentMicroseconds: fragment * 1e6 / Double(max(1, picture.segments.count)),
+        transportMicrosecondsPerMegabyte: try transport(picture, track))
+    }
+
+    private func samples(_ track: Int, _ segment: Int) throws -> [Sample] {
+      guard let range = index.sampleRange(track: track, segment: segment) else { return [] }
+      let bytes = Array(sidecar[Int(range.offset)..<Int(range.offset) + range.count])
+      return try index.samples(track: track, segment: segment, in: bytes.span)
+    }
+
+    private func transport(_ picture: PresentationRendition, _ track: Int) throws -> Double {
+      guard picture.track.codec.isInTransportStream else { return 0 }
+      var streams = [(track: track, stream: try TransportStream(picture.track))]
+      if let sound = presentation.muxedSound(of: picture), let number = index.tracks.firstIndex(of: sound.track) {
+        streams.append((number, try TransportStream(sound.track)))
+      }
+      var bytes = 0
+      let seconds = try time(3) {
+        for segment in picture.segments.indices {
+          let parts = try streams.map {
+            TransportSegment.Part(stream: $0.stream, samples: try samples($0.track, segment))
+          }
+          bytes += try TransportSegment(parts, sequenceNumber: UInt64(segment)).bytes(reading: file).count
+        }
+      }
+      return seconds * 1e6 / (Double(max(1, bytes)) / 3 / 1e6)
+    }
+  }
+}

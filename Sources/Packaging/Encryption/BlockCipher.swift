@@ -1,0 +1,27 @@
+/// AES-128 under one key, supplied by whoever has an implementation: Packaging imports none.
+///
+/// Both modes work in place and know no padding. A vector is the 16 bytes of an initialization vector or a counter as
+/// one big-endian number. Neither call may fail: what comes back is sent as protected, so an implementation that
+/// cannot go on has to stop the process rather than return. Calls are at least some hundred bytes long, apart from
+/// tiny samples, so a setup of some hundred nanoseconds in each does not show.
+public protocol BlockCipher {
+  /// Cipher block chaining (NIST SP 800-38A §6.2) over whole blocks.
+  ///
+  /// - Parameters:
+  ///   - blocks: a multiple of 16 bytes, possibly none.
+  ///   - vector: XORed into the first block. On return it is the last block of the result, so that a further call goes
+  ///     on with the chain; unchanged where there are no blocks.
+  func encryptCBC(_ blocks: UnsafeMutableRawBufferPointer, vector: inout UInt128)
+
+  /// Counter mode (NIST SP 800-38A §6.5) over any number of bytes.
+  ///
+  /// - Parameter counter: the first counter block; each further block of 16 bytes uses the next number.
+  func encryptCTR(_ bytes: UnsafeMutableRawBufferPointer, counter: UInt128)
+}
+
+extension UInt128 {
+  /// The number that sixteen bytes are, most significant first. Further bytes are not looked at.
+  init(bigEndianBytes bytes: [UInt8]) {
+    self = bytes.prefix(16).reduce(0) { $0 << 8 | UInt128($1) }
+  }
+}

@@ -1,0 +1,123 @@
+import Foundation
+import Support
+import Testing
+
+extension EndToEnd {
+  /// Players and parsers that nobody here wrote, on every file of the table: mpv without a warning, GStreamer's
+  /// adaptive demuxers without an error, and tshark's dissector on every transport stream segment.
+  @Suite(
+    .enabled(if: SharedMedia.folder != nil, Comment(rawValue: SharedMedia.absence)), .served { _ in })
+  struct PlayerTests {
+    static let packaged = sharedMedia.filter { if case .isNotPackaged = $0.outcome { false } else { true } }
+
+    @Test(.enabled(if: Player.hasMpv, "mpv is not installed"), arguments: packaged)
+    func mpvPlaysWithoutAWarning(_ media: MediaCase) throws {
+      let (server, id) = try imported(media, "m")
+      for form in [Form.hls, .transport, .dash] where try Form.all(server, id).contains(form) {
+        let said = try Player.mpv(server.url("/v/\(id)/\(form.manifest)"))
+        // What it says of the very file it says of our answers too: that is the file's.
+        let ofSource = try said.isEmpty ? [] : Player.mpv(SharedMedia.path(media.name))
+        #expect(said.subtracting(ofSource).isEmpty, "\(form): \(said)")
+      }
+    }
+
+    @Test(.enabled(if: Player.hasGStreamer, "GStreamer is not installed"), arguments: packaged)
+    func gstreamerEndsWithoutAnError(_ media: MediaCase) throws {
+      let (server, id) = try imported(media, "g")
+      for form in [Form.hls, .transport, .dash] where try Form.all(server, id).contains(form) {
+        let problem = try Player.gstreamer(server.url("/v/\(id)/\(form.manifest)"))
+        if let reason = media.withoutGStreamer {
+          withKnownIssue("\(reason)", isIntermittent: true) { #expect(problem == nil) }
+        } else {
+          #expect(problem == nil, "\(form): \(problem ?? "")")
+        }
+      }
+    }
+
+    @Test(.enabled(if: Player.hasTshark, "tshark is not installed"), arguments: packaged)
+    func tsharkFindsNothingInTheSegments(_ media: MediaCase) throws {
+      let (server, id) = try imported(media, "t")
+      guard try Form.all(server, id).contains(.transport) else { return }
+      let folder = try TemporaryFolder("segments")
+      let path = "/v/\(id)/master_ts.m3u8"
+      let master = try MultivariantPlaylist(server.request("GET", path).text, at: path)
+      try #require(!master.playlists.isEmpty)
+      for child in master.playlists where !child.contains("subtitle-") {
+        let playlist = try MediaPlaylist(server.request("GET", child).text, at: child)
+        #expect(!playlist.segments.isEmpty)
+        for segment in playlist.segments {
+          let answer = try server.request("GET", segment)
+          try #require(answer.status == 200, "\(segment)")
+          let file = folder.url.appending(path: "segment.ts")
+          try Data(answer.body).write(to: file)
+          let said = try Player.tshark(file.path)
+          #expect(said.isEmpty, "\(segment): \(said.prefix(3))")
+        }
+      }
+    }
+
+    /// Every manifest that is XML is well-formed.
+    @Test(.enabled(if: Checkout.tool("xmllint") != nil, "xmllint is not installed"))
+    func everyMPDIsWellFormed() throws {
+      for name in ["multi-2video-2audio-2tx3g.mp4", "h264-eac3.mp4", "vp9-aac.mp4"] {
+        let (server, id) = try imported(MediaCase(name), "x")
+        for manifest in ["manifest.mpd", "ondemand.mpd"] {
+          let text = try server.request("GET", "/v/\(id)/\(manifest)").body
+          let done = try Command.run("xmllint", ["--noout", "-"], stdin: text)
+          #expect(done.status == 0, "\(name) \(manifest): \(done.errors)")
+        }
+      }
+    }
+
+    private func imported(_ media: MediaCase, _ prefix: String) throws -> (ServerUnderTest, String) {
+      let server = try Served.server
+      let id = media.assetID(prefix)
+      try server.importAsset(id, SharedMedia.path(media.name))
+      return (server, id)
+    }
+  }
+}
+
+/// The commands, as their makers document them.
+private enum Player {
+  static let hasMpv = Checkout.tool("mpv") != nil
+  static let hasGStreamer = Checkout.tool("gst-launch-1.0") != nil
+  static let hasTshark = Checkout.tool("tshark") != nil
+
+  /// Everything mpv warns about, and its exit code if that is not 0.
+  static func mpv(_ url: String) throws -> Set<String> {
+    let done = try Command.run(
+      "mpv",
+      [
+        "--no-config", "--vo=null", "--ao=null", "--ao-null-untimed=yes", "--untimed", "--msg-level=all=warn",
+        "--no-terminal", "--log-file=/dev/stderr", url,
+      ], timeout: .seconds(120))
+    let warnings = done.errors.split(separator: "\n").filter { line in
+      ["[w]", "[e]", "[f]"].contains { line.contains("]\($0)[") || line.contains($0 + "[") }
+    }
+    var said = Set(warnings.map { String($0.drop { $0 != "]" }.dropFirst()) })
+    if done.status != 0 { said.insert("exit code \(done.status)") }
+    return said
+  }
+
+  /// The error that ends playback; nil when it reaches the end.
+  static func gstreamer(_ url: String) throws -> String? {
+    let done = try Command.run(
+      "timeout",
+      [
+        "60", "gst-launch-1.0", "-q", "playbin3", "uri=\(url)", "video-sink=fakesink sync=false",
+        "audio-sink=fakesink sync=false", "text-sink=fakesink sync=false",
+      ],
+      environment: ["GST_PLUGIN_FEATURE_RANK": "hlsdemux2:MAX,dashdemux2:MAX"], timeout: .seconds(90))
+    let errors = (done.errors + done.text).split(separator: "\n").filter { $0.contains("ERROR:") }
+    if let first = errors.first { return String(first) }
+    return done.status == 0 ? nil : "exit code \(done.status)"
+  }
+
+  static func tshark(_ file: String) throws -> [Substring] {
+    let done = try Command.run("tshark", ["-r", file, "-q", "-z", "expert"])
+    return (done.lines + done.errors.split(separator: "\n")).filter {
+      $0.localizedCaseInsensitiveContains("missing TS frames") || $0.contains("Malformed")
+    }
+  }
+}
