@@ -208,6 +208,7 @@ final class FileBytes: ByteSource {
   var descriptor: Int32 { file.descriptor }
 
   init(path: String) throws(StoreError) { file = try BlobFile(path: path) }
+  init(_ file: BlobFile) { self.file = file }
 
   func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(MediaError) -> Int {
     do throws(StoreError) { return try file.read(at: offset, into: buffer) } catch {
