@@ -77,7 +77,7 @@ let package = Package(
       swiftSettings: strict),
 
     tests("HTTPTests", ["HTTP"]),
-    tests("PackagingTests", ["Packaging", "Codec", "COpenSSL"]),
+    tests("PackagingTests", ["Packaging", "Codec", "COpenSSL"], exclude: ["Golden"]),
     tests("CodecTests", ["Codec", "Packaging", "Support"]),
     tests("LoopTests", ["Loop"]),
     tests("StoreTests", ["Store"]),

@@ -43,6 +43,8 @@ public enum MovieReader {
     try movie.setTextTracksApart(body.span)
     for number in movie.tracks.indices {
       movie.tracks[number].track.closedCaptions = ClosedCaptions.find(in: movie.tracks[number], source)
+      movie.tracks[number].track.leastCompositionOffsetTicks =
+        min(0, movie.tracks[number].columns.compositionOffsetsTicks.min() ?? 0)
     }
     movie.defects += DefectReport.defects(of: movie)
     movie.defects += fileDefects

@@ -251,6 +251,7 @@ extension PackagingIndex {
     for word in track.matrix.prefix(255) { output.append(UInt32(bitPattern: word)) }
     output.append(track.transferCharacteristics)
     output.append(track.closedCaptions.rawValue)
+    output.append(UInt32(bitPattern: track.leastCompositionOffsetTicks))
     output.append(track.channelCount)
     output.append(track.sampleRateHertz)
     output.append(track.sampleCount)
@@ -283,6 +284,7 @@ extension PackagingIndex {
     for _ in 0..<(try input.u8()) { track.matrix.append(Int32(bitPattern: try input.u32())) }
     track.transferCharacteristics = try input.u16()
     track.closedCaptions = ClosedCaptions(rawValue: try input.u8())
+    track.leastCompositionOffsetTicks = Int32(bitPattern: try input.u32())
     track.channelCount = try input.u16()
     track.sampleRateHertz = try input.u32()
     track.sampleCount = try input.u32()

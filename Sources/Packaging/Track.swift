@@ -57,6 +57,8 @@ public struct Track: Sendable, Equatable {
   /// CICP transfer characteristics from `colr`, else from the decoder configuration; 2 (unspecified) where neither
   /// says.
   public var transferCharacteristics: UInt16
+  /// The smallest composition offset of all samples, where that is below 0; else 0. In ticks.
+  public var leastCompositionOffsetTicks: Int32 = 0
   /// Captions that were found inside of the pictures.
   public var closedCaptions: ClosedCaptions = []
   /// Audio channels and sampling rate as a player hears them; 0 for what is not audio.

@@ -4,7 +4,10 @@ import Testing
 
 /// A browser, how it is given the film, and which film.
 struct Viewing: Sendable, CustomTestStringConvertible {
-  enum Browser: String, Sendable { case chromium, firefox = "firefox-esr" }
+  enum Browser: String, Sendable {
+    case chromium
+    case firefox = "firefox-esr"
+  }
   /// `native` gives the browser the HLS playlist; `mse` and `dash` append every segment that the playlists or the MPD
   /// name, so that the times inside the segments decide, not those of the manifest.
   enum Mode: String, Sendable { case native, mse, dash }

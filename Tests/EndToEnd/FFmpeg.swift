@@ -63,20 +63,42 @@ enum FFmpeg {
       "ffmpeg",
       ["-v", "warning", "-nostdin", "-xerror", "-i", url, "-map", "0", "-c", "copy", "-f", "null", "-"])
     // Said of a stream whose parameter sets do not announce its reordering, when the first such picture comes.
-    let lines = done.errors.split(separator: "\n").filter { !$0.contains("Increasing reorder buffer to") }
+    // This ffmpeg does not play WebVTT of HLS, and says so.
+    let lines = done.errors.split(separator: "\n").filter {
+      !$0.contains("Increasing reorder buffer to") && !$0.contains("Can't support the subtitle(uri")
+    }
     return done.status == 0 ? lines : lines + ["exit code \(done.status)"]
   }
 
-  static func durationsSeconds(_ file: String, _ type: String) throws -> [Double] {
-    try Command.run(
-      "ffprobe",
-      ["-v", "error", "-select_streams", type, "-show_entries", "stream=duration", "-of", "csv=p=0", file]
-    ).lines.compactMap { Double($0.prefix { $0 != "," }) }
-  }
+  /// How long the longest track of picture or sound plays, from the earliest frame of all.
+  static func longestTrackSeconds(_ file: String) throws -> Double {
+    struct Listing: Decodable {
+      struct Packet: Decodable {
+        let start: String?
+        let duration: String?
 
-  /// When the file starts by its own clock: the earliest time of any track.
-  static func startSeconds(_ file: String) throws -> Double {
-    try Command.run("ffprobe", ["-v", "error", "-show_entries", "format=start_time", "-of", "csv=p=0", file])
-      .lines.first.flatMap { Double($0) } ?? 0
+        enum CodingKeys: String, CodingKey {
+          case start = "pts_time"
+          case duration = "duration_time"
+        }
+      }
+      let packets: [Packet]?
+    }
+    var first = Double.infinity
+    var last = 0.0
+    for track in ["v:0", "a:0"] {
+      let done = try Command.run(
+        "ffprobe",
+        [
+          "-v", "error", "-select_streams", track, "-show_packets", "-show_entries",
+          "packet=pts_time,duration_time", "-of", "json", file,
+        ])
+      for packet in try JSONDecoder().decode(Listing.self, from: Data(done.output)).packets ?? [] {
+        guard let start = packet.start.flatMap(Double.init) else { continue }
+        first = min(first, start)
+        last = max(last, start + (packet.duration.flatMap(Double.init) ?? 0))
+      }
+    }
+    return last - min(first, last)
   }
 }

@@ -18,9 +18,20 @@ struct MediaCase: Sendable, CustomTestStringConvertible {
   let outcome: Outcome
   /// What GStreamer can't do with it, of the file or of our answers alike; nil where it must play.
   var withoutGStreamer: String?
+  /// Why pictures decode otherwise from a transport stream; nil where they must be the same.
+  var differsInTransport: String?
+  /// How much too late ffmpeg shows the pictures of the source, in seconds.
+  var sourceLatenessSeconds = 0.0
+  /// The track of the source that is the first of its kind here, where it isn't the first there.
+  var sourceTracks: [String: String] = [:]
 
-  init(_ name: String, _ outcome: Outcome = .plays, withoutGStreamer: String? = nil) {
-    (self.name, self.outcome, self.withoutGStreamer) = (name, outcome, withoutGStreamer)
+  init(_ name: String, _ outcome: Outcome = .plays) { (self.name, self.outcome) = (name, outcome) }
+
+  /// The case with one property changed.
+  func with<Value>(_ property: WritableKeyPath<MediaCase, Value>, _ value: Value) -> MediaCase {
+    var copy = self
+    copy[keyPath: property] = value
+    return copy
   }
 
   var testDescription: String { name }
@@ -37,23 +48,26 @@ let sharedMedia: [MediaCase] =
     "aac-long-elst-audio-only.mp4", "heaac.mp4", "aac-two-51-tracks.mp4", "multi-2video-2audio-2tx3g.mp4",
     "hevc-hev1.mp4", "hevc-hvc1-hdr10.mp4", "hevc-open-gop-720p.mp4", "vfr-phone-360p.mp4", "vfr-screen.mp4",
     "mov-aac-first.mov", "fuzz/seed-8.mp4", "fuzz/seed-36.mp4", "fuzz/seed-81.mp4", "bad-mdat-too-long.mp4",
-    "bad-trailing-junk.mp4", "bad-invalid-nalu.mp4",
+    "bad-trailing-junk.mp4",
     // Codecs beyond H.264, HEVC and AAC.
     "h264-eac3.mp4", "ac3.mp4", "flac.mp4", "alac.mp4", "av1-aac-elst.mp4", "vp9-aac.mp4",
     // Fragmented.
     "frag-h264-aac.mp4", "frag-h264-aac-8s.mp4", "frag-23976-h264.mp4", "frag-audio-aac.isma",
-    "rotate-90-1080p-51.mp4", "sar-pasp.mp4",
+    "sar-pasp.mp4",
     // Other containers.
     "mkv-ass.mkv", "mkv-srt.mkv", "mkv-pgs.mkv", "mkv-h264-aac-60s-5fps.mkv", "mkv-av1.mkv", "vp9-opus.webm",
     "av1.webm", "ts-h264-aac.ts", "ts-h264-aac-pts-wrap.ts", "ts-hevc-aac.ts", "ts-h264-ac3.ts",
     "ts-h264-cea608.ts", "ts-h264-aac-6s.ts", "ts-h264-mp3-id3.ts",
   ].map { MediaCase($0) } + [
+    MediaCase("rotate-90-1080p-51.mp4").with(\.sourceLatenessSeconds, 2.0 / 24),
+    MediaCase("bad-invalid-nalu.mp4").with(\.differsInTransport, "a NAL unit longer than its picture"),
     MediaCase("mov-pcm-sowt-1080p50.mov", .playsInPart(["v:0"], "PCM sound")),
     MediaCase("bad-missing-stsd.mp4", .playsInPart(["v:0"], "a track without a description")),
     MediaCase("ts-live-1080-mp2.ts", .playsInPart(["v:0"], "MP2 sound")),
     MediaCase("ts-live-dvb-a.ts", .playsFromKeyFrame("a cut of a broadcast")),
     MediaCase("ts-live-dvb-b.ts", .playsFromKeyFrame("a cut of a broadcast")),
-    MediaCase("ts-declared-silent-pids.ts", .playsFromKeyFrame("one of its five streams has data")),
+    MediaCase("ts-declared-silent-pids.ts", .playsFromKeyFrame("one of its five streams has data"))
+      .with(\.sourceTracks, ["a:0": "a:2", "v:0": "none"]),
     MediaCase("vvc-unsupported.mp4", .isNotPackaged("VVC")),
     MediaCase("stpp-progressive.mp4", .isNotPackaged("subtitles only")),
     MediaCase("wvtt-frag.mp4", .isNotPackaged("subtitles only")),

@@ -56,7 +56,9 @@ import Testing
   }
 
   /// One clip has one URL.
-  @Test(arguments: ["0-0", "5-4", "05-9", "5-09", "-5", "5-", "5", "5-6-7", "0-4294967296", "+1-2", "1- 2", ""])
+  @Test(arguments: [
+    "0-0", "5-4", "05-9", "5-09", "-5", "5-", "5", "5-6-7", "0-4294967296", "+1-2", "1- 2", "",
+  ])
   func otherSpellingsAreNoClips(range: String) throws {
     #expect(try locate("/v/film/clip/\(range)/master.m3u8") == nil)
   }

@@ -16,7 +16,8 @@ import Testing
     for (name, movie, length) in try Self.movies() {
       let made = try Answers(movie, length)
       for (path, bytes) in made.all {
-        lines.append("\(name) \(path) \(bytes.count) \(String(Checksum.of(bytes, 0..<bytes.count), radix: 16))")
+        lines.append(
+          "\(name) \(path) \(bytes.count) \(String(Checksum.of(bytes, 0..<bytes.count), radix: 16))")
       }
     }
     let text = lines.joined(separator: "\n") + "\n"
@@ -34,7 +35,9 @@ import Testing
 
   private static func movies() throws -> [(String, Movie, UInt64)] {
     var plain = MovieBuilder()
-    plain.tracks = [MovieBuilder.video(count: 700, syncEvery: 25, size: 300), MovieBuilder.audio(count: 1300)]
+    plain.tracks = [
+      MovieBuilder.video(count: 700, syncEvery: 25, size: 300), MovieBuilder.audio(count: 1300),
+    ]
     var reordered = plain
     reordered.tracks[0].compositionOffsets = (0..<700).map { $0 % 3 }
     var sound = MovieBuilder()
@@ -64,9 +67,11 @@ import Testing
         renditions.append(rendition)
         try addSegments(of: rendition, number, index, sidecar)
       }
-      let presentation = Presentation(renditions: renditions, durationMilliseconds: index.durationMilliseconds)
+      let presentation = Presentation(
+        renditions: renditions, durationMilliseconds: index.durationMilliseconds)
       for form in DeliveryForm.allCases {
-        all.append(("multivariant \(form)", MultivariantPlaylist.bytes(presentation, form: form, uriPrefix: "g/0/")))
+        all.append(
+          ("multivariant \(form)", MultivariantPlaylist.bytes(presentation, form: form, uriPrefix: "g/0/")))
         for rendition in renditions {
           all.append(
             (

@@ -96,7 +96,10 @@ import Testing
       let initBytes = InitSegment.bytes(for: rendition.track).count
       #expect(initializations[index] == "0-\(initBytes - 1)")
       #expect(bases[index] == "\(initBytes)-\(initBytes + 40 + 24 - 1)")
-      #expect(text.contains("<BaseURL>\(rendition.name)\(CMAFFile.fileExtension(rendition.track))?a=1&amp;b=$2</BaseURL>\n        <SegmentBase "))
+      #expect(
+        text.contains(
+          "<BaseURL>\(rendition.name)\(CMAFFile.fileExtension(rendition.track))?a=1&amp;b=$2</BaseURL>\n        <SegmentBase "
+        ))
     }
     #expect(text.contains("<BaseURL>sub-en.vtt?a=1&amp;b=$2</BaseURL>"))
   }

@@ -100,7 +100,10 @@ import Testing
     guard let bytes = try MediaFolder.bytes(name) else { return }
     let asset = try MaterialisedAsset(bytes)
     for rendition in asset.presentation.renditions {
-      let file = [UInt8](try Data(contentsOf: asset.folder.appending(path: "\(rendition.name)\(CMAFFile.fileExtension(rendition.track))")))
+      let file = [UInt8](
+        try Data(
+          contentsOf: asset.folder.appending(
+            path: "\(rendition.name)\(CMAFFile.fileExtension(rendition.track))")))
       let text = try String(
         contentsOf: asset.folder.appending(path: "\(rendition.name)/playlist_byterange.m3u8"), encoding: .utf8
       )
@@ -129,7 +132,9 @@ import Testing
     guard Self.isReady(), let bytes = try MediaFolder.bytes(name) else { return }
     let asset = try MaterialisedAsset(bytes)
     for rendition in asset.presentation.renditions {
-      let whole = try Data(contentsOf: asset.folder.appending(path: "\(rendition.name)\(CMAFFile.fileExtension(rendition.track))"))
+      let whole = try Data(
+        contentsOf: asset.folder.appending(
+          path: "\(rendition.name)\(CMAFFile.fileExtension(rendition.track))"))
       let file = CMAFFile(
         track: rendition.track, segments: rendition.segments,
         firstDecodeTicks: rendition.segments.first?.decodeTicks ?? 0)

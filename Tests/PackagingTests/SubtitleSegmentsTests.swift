@@ -143,7 +143,8 @@ struct SubtitleSegmentsTests {
     #expect(subtitle.describesSounds == wanted)
     var presentation = Presentation(
       renditions: [
-        PresentationRendition(name: "a", track: WriterFixture.video(), segments: WriterFixture.segments([6000]))
+        PresentationRendition(
+          name: "a", track: WriterFixture.video(), segments: WriterFixture.segments([6000]))
       ], durationMilliseconds: 6000)
     presentation.subtitles = [subtitle]
     let playlist = MultivariantPlaylist.bytes(presentation, uriPrefix: "")

@@ -119,7 +119,8 @@ import Testing
       video.presentationShiftTicks = Int64(bitPattern: wild())
       var audio = Fixture.aac(timescale: UInt32(truncatingIfNeeded: wild()))
       audio.presentationShiftTicks = Int64(bitPattern: wild())
-      let stream = try TransportStream(video, leastCompositionOffsetTicks: Int32(truncatingIfNeeded: wild()))
+      video.leastCompositionOffsetTicks = Int32(truncatingIfNeeded: wild())
+      let stream = try TransportStream(video)
       let segment = TransportSegment(
         [
           .init(stream: stream, samples: samples()),

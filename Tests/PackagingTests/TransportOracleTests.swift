@@ -31,9 +31,7 @@ import Testing
         )
       }
       let streams = try tracks.map { track in
-        try TransportStream(
-          track.track,
-          leastCompositionOffsetTicks: track.columns.compositionOffsetsTicks.min().map { min(0, $0) } ?? 0)
+        try TransportStream(track.track)
       }
       var made: [[UInt8]] = []
       for number in 0..<(parts.map(\.segments.count).max() ?? 0) {

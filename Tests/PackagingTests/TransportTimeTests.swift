@@ -134,7 +134,9 @@ import Testing
       return try #require(ParsedTransport(try segment.bytes(reading: ArraySource(blob)))).units
     }
     for least in [Int32(0), -3000] {
-      let stream = try TransportStream(Fixture.video(), leastCompositionOffsetTicks: least)
+      var track = Fixture.video()
+      track.leastCompositionOffsetTicks = least
+      let stream = try TransportStream(track)
       let units = try (0..<3).flatMap { try decodes(stream, number: $0, count: 10) }
       #expect(units.allSatisfy { $0.decode <= $0.presentation })
       let isRising = zip(units, units.dropFirst()).allSatisfy { $0.decode < $1.decode }

@@ -133,7 +133,9 @@ public struct Explanation: Sendable {
       }
     case .iFrame, .iFramePlaylist:
       for (number, frame) in try indexed.keyFrames().enumerated() {
-        add("key frame", "\(number): sample \(frame.sample), tick \(frame.startTicks), \(frame.sizeBytes) bytes")
+        add(
+          "key frame", "\(number): sample \(frame.sample), tick \(frame.startTicks), \(frame.sizeBytes) bytes"
+        )
       }
     default: return
     }

@@ -14,7 +14,8 @@ extension AssetContent {
     return .playlist(MultivariantPlaylist.bytes(presentation, form: form, uriPrefix: edition.childPrefix))
   }
 
-  func mpd(_ form: DeliveryForm, _ edition: Edition, _ context: ContentContext) throws(Problem) -> MadeAnswer {
+  func mpd(_ form: DeliveryForm, _ edition: Edition, _ context: ContentContext) throws(Problem) -> MadeAnswer
+  {
     let presentation = try edition.presentation(in: context)
     let base = edition.childPrefix
     return MadeAnswer(

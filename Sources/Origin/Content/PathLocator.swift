@@ -53,7 +53,9 @@ struct PathLocator: LocateHandler {
   }
 
   private static func milliseconds(_ text: Substring) -> UInt32? {
-    guard text == "0" || text.first != "0", text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { return nil }
+    guard text == "0" || text.first != "0", text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else {
+      return nil
+    }
     return UInt32(text)
   }
 

@@ -144,7 +144,9 @@ public enum PackagingBenchmark {
     private func transport(_ picture: PresentationRendition, _ track: Int) throws -> Double {
       guard picture.track.codec.isInTransportStream else { return 0 }
       var streams = [(track: track, stream: try TransportStream(picture.track))]
-      if let sound = presentation.muxedSound(of: picture), let number = index.tracks.firstIndex(of: sound.track) {
+      if let sound = presentation.muxedSound(of: picture),
+        let number = index.tracks.firstIndex(of: sound.track)
+      {
         streams.append((number, try TransportStream(sound.track)))
       }
       var bytes = 0

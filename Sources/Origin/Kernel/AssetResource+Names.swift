@@ -92,7 +92,8 @@ extension RenditionResource {
 
   /// `segment_0012.m4s`: at least four digits, and no more than needed, so that one segment has one URL.
   private static func number(in name: String, _ prefix: String, _ suffix: String) -> Int? {
-    guard name.hasPrefix(prefix), name.hasSuffix(suffix), name.utf8.count >= prefix.utf8.count + suffix.utf8.count
+    guard name.hasPrefix(prefix), name.hasSuffix(suffix),
+      name.utf8.count >= prefix.utf8.count + suffix.utf8.count
     else { return nil }
     let digits = name.utf8.dropFirst(prefix.utf8.count).dropLast(suffix.utf8.count)
     guard digits.count >= 4, digits.count <= 9, digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else {

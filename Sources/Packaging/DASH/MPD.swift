@@ -196,7 +196,8 @@ public enum MPD {
     writer.literal(">\n")
     label(subtitle.label, into: &writer)
     role(
-      subtitle.isForced ? "forced-subtitle" : subtitle.describesSounds ? "caption" : "subtitle", into: &writer)
+      subtitle.isForced ? "forced-subtitle" : subtitle.describesSounds ? "caption" : "subtitle", into: &writer
+    )
     writer.literal("      <Representation id=\"")
     writer.raw(URIText.pathSegment(subtitle.name))
     writer.literal("\" bandwidth=\"1000\">\n        <BaseURL>")

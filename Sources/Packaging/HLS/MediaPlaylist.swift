@@ -59,7 +59,8 @@ public enum MediaPlaylist {
     if form == .byteRanges {
       let file = CMAFFile(
         track: track, segments: segments, firstDecodeTicks: segments.first?.decodeTicks ?? 0)
-      let uri = prefix + Array("../".utf8) + URIText.pathSegment(name)
+      let uri =
+        prefix + Array("../".utf8) + URIText.pathSegment(name)
         + CMAFFile.fileExtension(track).withUTF8Buffer { Array($0) } + suffix
       ranges(of: file, segments: segments, timescale: track.timescale, uri: uri, into: &writer)
     } else {

@@ -39,16 +39,15 @@ public struct TransportStream: Sendable, Equatable {
 
   /// The stream for a track.
   ///
-  /// - Parameter leastCompositionOffsetTicks: the smallest composition offset of all samples of the track,
-  ///   where it is negative and known. Decode times are moved to the front by it, since a transport stream
-  ///   has no way to say that a picture is shown before it is decoded. Without it they are moved picture by
-  ///   picture, no more than needed: see `TransportPlan`.
+  /// Decode times are moved to the front by the track's smallest composition offset, where that is below 0, since a
+  /// transport stream has no way to say that a picture is shown before it is decoded.
+  ///
   /// - Throws: `MediaError.unsupported`: a coding that transport streams do not carry (`transport-codec`),
   ///   AAC of a form that ADTS cannot state (`transport-aac`), no readable decoder configuration
   ///   (`no-decoder-configuration`).
-  public init(_ track: Track, leastCompositionOffsetTicks: Int32 = 0) throws(MediaError) {
+  public init(_ track: Track) throws(MediaError) {
     timeline = TransportTimeline(timescale: track.timescale, shiftTicks: track.presentationShiftTicks)
-    decodeShiftTicks = Int64(min(0, leastCompositionOffsetTicks))
+    decodeShiftTicks = Int64(min(0, track.leastCompositionOffsetTicks))
     let language = TransportDescriptors.language(track.language)
     switch track.codec {
     case .avc, .hevc:

@@ -28,7 +28,9 @@ public struct CMAFFile: Sendable, Equatable {
   private let offsets: [UInt64]
 
   /// The name's ending: CMAF's own for picture and for sound, which players that judge by names know.
-  public static func fileExtension(_ track: Track) -> StaticString { track.kind == .audio ? ".cmfa" : ".cmfv" }
+  public static func fileExtension(_ track: Track) -> StaticString {
+    track.kind == .audio ? ".cmfa" : ".cmfv"
+  }
 
   /// Length of the file in bytes.
   public var totalBytes: UInt64 { offsets[offsets.count - 1] }
