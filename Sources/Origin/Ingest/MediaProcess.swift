@@ -69,8 +69,7 @@ struct MediaProcess {
 
   /// By the names that `MediaProbe` gives.
   private static let otherDemuxers = [
-    "Ogg": "ogg", "FLAC": "flac", "FLV": "flv", "WAV": "wav", "AVI": "avi", "MP3": "mp3", "AAC": "aac",
-    "MPEG program stream": "mpeg",
+    "Ogg": "ogg", "FLAC": "flac", "FLV": "flv", "MP3": "mp3", "AAC": "aac",
   ]
 
   /// How long a remux may take.
