@@ -70,8 +70,16 @@ enum FFmpeg {
     return done.status == 0 ? lines : lines + ["exit code \(done.status)"]
   }
 
-  /// How long the longest track of picture or sound plays, from the earliest frame of all.
+  /// How long the longest track of picture or sound plays: as the file states, or from the earliest frame of all to
+  /// the end of the last.
   static func longestTrackSeconds(_ file: String) throws -> Double {
+    let stated = try ["v", "a"].flatMap { type in
+      try Command.run(
+        "ffprobe",
+        ["-v", "error", "-select_streams", type, "-show_entries", "stream=duration", "-of", "csv=p=0", file]
+      ).lines.compactMap { Double($0.prefix { $0 != "," }) }
+    }
+    if let longest = stated.max() { return longest }
     struct Listing: Decodable {
       struct Packet: Decodable {
         let start: String?

@@ -20,6 +20,8 @@ struct MediaCase: Sendable, CustomTestStringConvertible {
   var withoutGStreamer: String?
   /// Why pictures decode otherwise from a transport stream; nil where they must be the same.
   var differsInTransport: String?
+  /// Why there is no transport stream of it although its codecs could travel in one.
+  var withoutTransport: String?
   /// How much too late ffmpeg shows the pictures of the source, in seconds.
   var sourceLatenessSeconds = 0.0
   /// The track of the source that is the first of its kind here, where it isn't the first there.
@@ -59,7 +61,8 @@ let sharedMedia: [MediaCase] =
     "av1.webm", "ts-h264-aac.ts", "ts-h264-aac-pts-wrap.ts", "ts-hevc-aac.ts", "ts-h264-ac3.ts",
     "ts-h264-cea608.ts", "ts-h264-aac-6s.ts", "ts-h264-mp3-id3.ts",
   ].map { MediaCase($0) } + [
-    MediaCase("rotate-90-1080p-51.mp4").with(\.sourceLatenessSeconds, 2.0 / 24),
+    MediaCase("rotate-90-1080p-51.mp4").with(\.sourceLatenessSeconds, 2.0 / 24)
+      .with(\.withoutTransport, "the picture is to be turned"),
     MediaCase("bad-invalid-nalu.mp4").with(\.differsInTransport, "a NAL unit longer than its picture"),
     MediaCase("mov-pcm-sowt-1080p50.mov", .playsInPart(["v:0"], "PCM sound")),
     MediaCase("bad-missing-stsd.mp4", .playsInPart(["v:0"], "a track without a description")),

@@ -8,8 +8,12 @@ extension AssetContent {
     _ form: DeliveryForm, _ edition: Edition, _ context: ContentContext
   ) throws(Problem) -> MadeAnswer {
     let presentation = try edition.presentation(in: context)
-    guard !presentation.renditions(in: form).isEmpty else {
-      throw .unpackageable("None of the asset's codecs travels in MPEG-TS: use master.m3u8.")
+    // A film without its picture is not what was asked for.
+    let hasPicture = presentation.renditions.contains { $0.track.kind == .video }
+    guard presentation.renditions(in: form).contains(where: { !hasPicture || $0.track.kind == .video }) else {
+      throw .unpackageable(
+        "The asset cannot travel in MPEG-TS, for its codecs or for a picture that is to be turned: use master.m3u8."
+      )
     }
     return .playlist(MultivariantPlaylist.bytes(presentation, form: form, uriPrefix: edition.childPrefix))
   }
@@ -54,8 +58,9 @@ extension AssetContent {
   }
 
   func requireTransport(_ track: Track) throws(Problem) {
-    guard track.codec.isInTransportStream else {
-      throw .unpackageable("\(track.codecString) does not travel in MPEG-TS: use the fragmented MP4 form.")
+    guard DeliveryForm.transport.carries(track) else {
+      let what = track.codec.isInTransportStream ? "A picture that is to be turned" : track.codecString
+      throw .unpackageable("\(what) does not travel in MPEG-TS: use the fragmented MP4 form.")
     }
   }
 }

@@ -73,7 +73,7 @@ struct Edition {
 
   /// Names below the asset that are put in front of children of a playlist or MPD at the asset's own level, so that
   /// they name this generation: empty where the URL does already.
-  var childPrefix: String { isPinned ? "" : "g/\(generation.hex)/\(clipName)" }
+  var childPrefix: String { isPinned ? "" : "\(clip == nil ? "" : "../../")g/\(generation.hex)/\(clipName)" }
 
   /// The same for children of the rendition, from a playlist beside them.
   func childPrefix(rendition: String) -> String {

@@ -97,7 +97,7 @@ public struct Presentation: Sendable, Equatable {
   /// The pictures and the sound that `form` can carry. Without any, there is nothing to describe in it.
   public func renditions(in form: DeliveryForm) -> [PresentationRendition] {
     renditions.filter {
-      ($0.track.kind == .video || $0.track.kind == .audio) && form.carries($0.track.codec)
+      ($0.track.kind == .video || $0.track.kind == .audio) && form.carries($0.track)
     }
   }
 
@@ -109,9 +109,9 @@ public struct Presentation: Sendable, Equatable {
   ///
   /// - Complexity: linear in the segments of the sound that is tried.
   public func muxedSound(of video: PresentationRendition) -> PresentationRendition? {
-    guard video.track.kind == .video, DeliveryForm.transport.carries(video.track.codec) else { return nil }
+    guard video.track.kind == .video, DeliveryForm.transport.carries(video.track) else { return nil }
     return renditions.first { sound in
-      sound.track.kind == .audio && DeliveryForm.transport.carries(sound.track.codec)
+      sound.track.kind == .audio && DeliveryForm.transport.carries(sound.track)
         && SegmentCuts(sound).follow(SegmentCuts(video))
     }
   }
