@@ -50,12 +50,12 @@ torture: ## kill -9 in the middle of 100 rounds of imports
 	swift build
 	HEADWATER_CRASH_ROUNDS=100 swift test --disable-xctest --filter CrashTests
 
-bench: ## measure beside nginx, median of five; writes docs/PERFORMANCE.md (8 minutes)
+bench: ## measure beside nginx, median of five; writes docs/PERFORMANCE.md (12 minutes)
 	@scripts/install-deps.sh build bench
 	@$(MAKE) --no-print-directory build
 	python3 scripts/bench.py --write
 
-bench-quick: ## the same with two short rounds, printed only (1.5 minutes)
+bench-quick: ## the same with two short rounds, printed only (3 minutes)
 	@scripts/install-deps.sh build bench
 	@$(MAKE) --no-print-directory build
 	python3 scripts/bench.py --quick
