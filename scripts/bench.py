@@ -252,6 +252,17 @@ def segments(server, asset):
     return found
 
 
+def transport_segments(server, asset):
+    """Paths of the transport stream segments of the first variant."""
+    base = f"/v/{asset}/master_ts.m3u8"
+    variant = re.search(r"#EXT-X-STREAM-INF:.*\n(\S+)", server.get(base).decode())
+    if not variant:
+        fail(f"no variant in {base}")
+    playlist = urllib.parse.urljoin(base, variant.group(1))
+    lines = server.get(playlist).decode().split("\n")
+    return playlist, [urllib.parse.urljoin(playlist, line) for line in lines if line and line[0] != "#"]
+
+
 def publish(headwater, nginx, folder):
     """Puts the same bytes behind the same paths of both; the film's segments are made by Headwater."""
     generator = random.Random(1)
@@ -525,7 +536,8 @@ def main():
         sizes = publish(headwater, nginx, folder)
         headwater.start()
         video, audio = segments(headwater, "film")
-        for path in video + audio:
+        playlist, transport = transport_segments(headwater, "film")
+        for path in video + audio + transport + [playlist]:
             nginx.publish(path, headwater.get(path))
         nginx.start()
         tuned.start()
@@ -539,6 +551,8 @@ def main():
             Scenario("100m download, 8 connections", 8, ["/f/100m"]),
             Scenario("HLS video segments made on request, 64 connections", 64, video),
             Scenario("HLS audio segments made on request, 64 connections", 64, audio),
+            Scenario("HLS transport streams made on request, 64 connections", 64, transport),
+            Scenario("HLS playlist, 64 connections", 64, [playlist]),
         ]
         rows, measured, failures = [], {}, []
         for scenario in scenarios:
@@ -585,6 +599,17 @@ def main():
             first, second = first_segment_ms(headwater, 2 if options.quick else 5)
             extra.append(["first segment of a 2 h film after a start", f"{first:.2f} ms", "-"])
             extra.append(["the same segment again", f"{second:.2f} ms", "-"])
+        if options.only in "packaging":
+            subprocess.run(
+                [str(ROOT / "scripts/make-fixtures.sh"), "long"], check=True, stdout=subprocess.DEVNULL)
+            for name, film in [("30 s of 720p", ROOT / ".run/bench-film.mp4"),
+                               ("2 h film", ROOT / "Tests/Fixtures/media/long-2h.mp4")]:
+                done = subprocess.run([headwater.binary, "bench-packaging", str(film)], capture_output=True, text=True)
+                if done.returncode != 0:
+                    fail(f"bench-packaging {film}: {done.stderr}")
+                for line in done.stdout.splitlines():
+                    what, value = line.split("\t")
+                    extra.append([f"{name}: {what}", value, "-"])
         if options.only in "index":
             lookups = index_lookup(headwater)
             if lookups:

@@ -4,8 +4,15 @@ import Testing
 
 @Suite("Mutated files never trap")
 struct MutationTests {
-  /// Everything that a file goes through: verdict, index, and the samples of all segments.
+  /// Everything that a file goes through, within five seconds: verdict, index, samples, and what is made of them.
   private func run(_ bytes: [UInt8]) throws {
+    var verdict: Result<Void, any Error> = .success(())
+    let elapsed = ContinuousClock().measure { verdict = Result { try package(bytes) } }
+    try verdict.get()
+    #expect(elapsed < .seconds(5))
+  }
+
+  private func package(_ bytes: [UInt8]) throws {
     guard case .packageable(let movie) = MediaInspector.inspect(ArraySource(bytes)) else { return }
     for track in movie.tracks {
       for sample in track.columns.samples() {
@@ -18,8 +25,53 @@ struct MutationTests {
       for segment in index.segments[track].indices {
         let range = try #require(index.sampleRange(track: track, segment: segment))
         let part = sidecar.span.extracting(Int(range.offset)..<Int(range.offset) + range.count)
-        #expect(try index.samples(track: track, segment: segment, in: part).isEmpty == false)
+        let samples = try index.samples(track: track, segment: segment, in: part)
+        #expect(!samples.isEmpty)
+        try make(index.tracks[track], samples, number: segment, of: bytes)
       }
+    }
+    try describe(index, sidecar)
+  }
+
+  /// The segment in every form.
+  private func make(_ track: Track, _ samples: [Sample], number: Int, of bytes: [UInt8]) throws {
+    let made = MediaSegment.make(track: track, sequenceNumber: UInt32(number) + 1, samples: samples)
+    #expect(made.slices.allSatisfy { $0.offset + $0.count <= UInt64(bytes.count) })
+    guard DeliveryForm.transport.carries(track), let stream = try? TransportStream(track) else { return }
+    let segment = TransportSegment([.init(stream: stream, samples: samples)], sequenceNumber: UInt64(number))
+    // Tables may name the same bytes over and over; what is too long is refused, and is not waited for here.
+    guard segment.totalBytes ?? 0 < 16 << 20 else { return }
+    let written = try segment.bytes(reading: ArraySource(bytes)).count
+    if let promised = segment.totalBytes { #expect(promised == UInt64(written)) }
+  }
+
+  /// Every playlist and MPD, and those of a clip.
+  private func describe(_ index: PackagingIndex, _ sidecar: [UInt8]) throws {
+    let range = try #require(ClipRange(startMilliseconds: 500, endMilliseconds: 1500))
+    let clip = try index.clipped(range) { offset, count in
+      Array(sidecar[Int(offset)..<Int(offset) + count])
+    }
+    for index in [index, clip].compactMap({ $0 }) {
+      var presentation = Presentation(renditions: [], durationMilliseconds: index.durationMilliseconds)
+      for (number, track) in index.tracks.enumerated() where !index.segments[number].isEmpty {
+        var rendition = PresentationRendition(
+          name: "track\(number)", track: track, segments: index.segments[number])
+        if let range = index.keyFrameRange(track: number) {
+          let rows = Array(sidecar[Int(range.offset)..<Int(range.offset) + range.count])
+          rendition.keyFrames = try index.keyFrames(track: number, in: rows.span)
+        }
+        presentation.renditions.append(rendition)
+      }
+      for form in DeliveryForm.allCases {
+        _ = MultivariantPlaylist.bytes(presentation, form: form, uriPrefix: "")
+        for rendition in presentation.renditions {
+          _ = MediaPlaylist.bytes(
+            track: rendition.track, segments: rendition.segments, uriPrefix: "", form: form,
+            name: rendition.name)
+        }
+      }
+      _ = MPD.bytes(presentation, baseURL: nil)
+      _ = MPD.bytes(presentation, form: .byteRanges, baseURL: nil)
     }
   }
 
