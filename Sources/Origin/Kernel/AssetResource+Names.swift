@@ -5,6 +5,8 @@
 //   {rendition}/playlist.m3u8  playlist_ts.m3u8  playlist_byterange.m3u8  iframes.m3u8  iframes_ts.m3u8
 //   {rendition}/init.mp4  segment_0000.m4s  segment_0000.ts  segment_0000.vtt  ts_segment_0000.vtt
 //   {rendition}/iframe_0000.m4s  iframe_0000.ts
+//
+// Where things are encrypted, below `enc/{method}-{fingerprint}/`, there is also `key`.
 
 import Packaging
 
@@ -59,6 +61,7 @@ extension AssetResource {
     case .rendition(let rendition, .subtitleFile): "\(rendition).vtt"
     case .rendition(let rendition, let resource): "\(rendition)/\(resource.name)"
     case .source: "source"
+    case .contentKey: "key"
     case .other(let name): name
     }
   }
@@ -92,7 +95,8 @@ extension RenditionResource {
 
   /// `segment_0012.m4s`: at least four digits, and no more than needed, so that one segment has one URL.
   private static func number(in name: String, _ prefix: String, _ suffix: String) -> Int? {
-    guard name.hasPrefix(prefix), name.hasSuffix(suffix), name.utf8.count >= prefix.utf8.count + suffix.utf8.count
+    guard name.hasPrefix(prefix), name.hasSuffix(suffix),
+      name.utf8.count >= prefix.utf8.count + suffix.utf8.count
     else { return nil }
     let digits = name.utf8.dropFirst(prefix.utf8.count).dropLast(suffix.utf8.count)
     guard digits.count >= 4, digits.count <= 9, digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else {
