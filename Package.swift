@@ -63,7 +63,7 @@ let package = Package(
     module("Loop", ["CLibUV", "CLinux"]),
     module("Store", ["CLMDB", "COpenSSL", "CLinux"]),
     module("Codec", ["CLibAV", "Packaging", "CLinux"]),
-    module("Origin", ["HTTP", "Packaging", "Store", "Loop", "CLinux", logging, toml]),
+    module("Origin", ["HTTP", "Packaging", "Store", "Loop", "COpenSSL", "CLinux", logging, toml]),
     plugin("Headers", ["Origin", "HTTP"]),
     .executableTarget(
       name: "headwater",

@@ -15,7 +15,8 @@ public final class HeadersPlugin: Plugin {
           of: [
             .string(
               "class", default: "all",
-              .oneOf("all", "manifest", "segment", "progressive", "file", "blob", "thumbnail", "error"),
+              .oneOf(
+                "all", "manifest", "segment", "progressive", "file", "blob", "thumbnail", "key", "error"),
               "Which answers the rule is for.", example: "segment"),
             .stringTable(
               "set", names: .fieldName, values: .fieldValue,

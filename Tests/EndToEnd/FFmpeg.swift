@@ -4,7 +4,11 @@ import Support
 /// The commands that judge, as their makers document them.
 enum FFmpeg {
   /// A digest for each of the first 1,200 frames: decoded pictures, or the coded sound.
-  @concurrent static func frames(_ url: String, _ track: String) async throws -> [Substring] {
+  ///
+  /// - Parameter inputOptions: what ffmpeg must know to read the URL, such as a key.
+  @concurrent static func frames(
+    _ url: String, _ track: String, inputOptions: [String] = []
+  ) async throws -> [Substring] {
     var kind = ["-fps_mode", "passthrough"]
     if track.hasPrefix("a") {
       kind = ["-c", "copy"]
@@ -13,9 +17,10 @@ enum FFmpeg {
     }
     let done = try Command.run(
       "ffmpeg",
-      ["-v", "error", "-nostdin", "-i", url, "-map", "0:\(track)", "-frames", "1200"] + kind + [
-        "-f", "framemd5", "-",
-      ],
+      ["-v", "error", "-nostdin"] + inputOptions + ["-i", url, "-map", "0:\(track)", "-frames", "1200"] + kind
+        + [
+          "-f", "framemd5", "-",
+        ],
       timeout: .seconds(120))
     guard done.status == 0 else { throw SupportError("ffmpeg \(url): \(done.errors.prefix(500))") }
     // Column 6; side data may follow it.

@@ -100,6 +100,8 @@ import Testing
     for (path, key) in Self.keys(of: Self.site) where path.count <= 2 {
       // Not available in this version, which a case of its own holds.
       if path.text == "signing.required" { continue }
+      // These two need each other: `EncryptionConfigurationTests`.
+      if path.text == "encryption.method" || path.text == "encryption.key" { continue }
       let result = Self.site.decode(
         text: "\(path.text) = \(key.example)", file: folder.path + "/site.toml", environment: environment)
       #expect(result.problems.isEmpty, "\(path.text) = \(key.example)")
@@ -112,6 +114,8 @@ import Testing
   @Test func everyDefaultCanBeWritten() throws {
     for (schema, name) in [(ServerConfiguration.schema, "server"), (Self.site, "site")] {
       for (path, key) in Self.keys(of: schema) where path.count <= 2 {
+        // The default of an optional secret is that there is none.
+        if case .secret = key.kind, !key.isRequired { continue }
         let text = try #require(key.defaultText, "\(path.text)")
         let result = schema.decode(text: "\(path.text) = \(text)")
         #expect(result.problems.isEmpty, "\(name): \(path.text)")

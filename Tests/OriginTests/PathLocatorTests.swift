@@ -55,6 +55,40 @@ import Testing
     #expect(resource.canonicalName == name)
   }
 
+  @Test(arguments: ["aes-128-01234567", "cbcs-89abcdef", "cenc-00000000"])
+  func namesBelowAnEncryption(name: String) throws {
+    let protection = try #require(ProtectionName(name))
+    #expect(protection.description == name)
+    let generation = Generation(hex: "0123456789ab")
+    for (path, resource) in Self.resources {
+      var target = AssetTarget(
+        id: "film", generation: generation, protection: protection, resource: resource)
+      #expect(try locate("/v/film/g/0123456789ab/enc/\(name)/\(path)") == .asset(target))
+      target.clip = ClipRange(startMilliseconds: 5, endMilliseconds: 10)
+      #expect(try locate("/v/film/g/0123456789ab/enc/\(name)/clip/5-10/\(path)") == .asset(target))
+    }
+    let key = AssetTarget(id: "film", generation: generation, protection: protection, resource: .contentKey)
+    #expect(try locate("/v/film/g/0123456789ab/enc/\(name)/key") == .asset(key))
+    #expect(AssetResource.contentKey.canonicalName == "key")
+    // Without a generation, and without an encryption, there is neither.
+    for path in ["/v/film/enc/\(name)/key", "/v/film/g/0123456789ab/key", "/v/film/key"] {
+      guard case .asset(let target) = try locate(path), case .other = target.resource else {
+        Issue.record("\(path) names something")
+        continue
+      }
+      #expect(target.protection == nil)
+    }
+  }
+
+  @Test(arguments: [
+    "", "cbcs", "cbcs-", "cbcs-0123456", "cbcs-012345678", "cbcs-0123456G", "cbcs-ABCDEF01", "none-01234567",
+    "aes-01234567", "aes-128", "-01234567", "CBCS-01234567", "cbcs-0123４567",
+  ])
+  func otherSpellingsAreNoEncryptions(name: String) throws {
+    #expect(ProtectionName(name) == nil)
+    #expect(try locate("/v/film/g/0123456789ab/enc/\(name)/master.m3u8") == nil)
+  }
+
   /// One clip has one URL.
   @Test(arguments: [
     "0-0", "5-4", "05-9", "5-09", "-5", "5-", "5", "5-6-7", "0-4294967296", "+1-2", "1- 2", "",

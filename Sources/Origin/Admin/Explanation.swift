@@ -96,6 +96,9 @@ public struct Explanation: Sendable {
       add("source", "\(edition.source.hex) \(edition.mediaType)")
       let packaged = edition.renditions.filter { $0.hasIndex && $0.blob != edition.source }
       for blob in Set(packaged.map(\.blob.hex)).sorted() { add("packaged from", blob) }
+      if let protection = edition.protection {
+        add("encryption", "below enc/\(protection.name)/ with \(protection.key)")
+      }
       if let reason = edition.reason { return add("bytes only", reason) }
       if let clip = edition.clip {
         add("clip", "\(clip.startMilliseconds) ms to \(clip.endMilliseconds) ms, widened to key frames")

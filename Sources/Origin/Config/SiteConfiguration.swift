@@ -12,6 +12,7 @@ public struct SiteConfiguration: Sendable, Equatable {
   public var apiTokens: [Credential]
   public var signing: Signing
   public var packaging: Packaging
+  public var encryption: Encryption
   public var cache: Cache
   public var cors: CORS
   public var tags: Tags
@@ -84,6 +85,8 @@ public struct SiteConfiguration: Sendable, Equatable {
     signing = Signing(keys: Self.credentials(table.table("signing").tables("keys")))
     packaging = Packaging(segmentMilliseconds: table.table("packaging").durationMilliseconds("segment"))
 
+    encryption = Encryption(table.table("encryption"))
+
     let cache = table.table("cache")
     func seconds(_ key: String, of table: ConfigTable) -> Int { table.durationMilliseconds(key) / 1000 }
     func text(_ key: String, of table: ConfigTable) -> String? {
@@ -134,7 +137,7 @@ extension SiteConfiguration {
           example: ["media.example.com", "localhost"])
       ],
       sections: [
-        api, signing, packaging, cache, cors, tags,
+        api, signing, packaging, Encryption.section, cache, cors, tags,
         ConfigSection(
           "plugins", "One section for each plugin that the site uses: `[plugins.NAME]`.",
           sections: plugins.map(\.section), role: .pluginList),

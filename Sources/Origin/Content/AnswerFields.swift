@@ -29,7 +29,9 @@ extension Site {
   func addFields(to fields: inout HeaderFields, for info: AnswerInfo) {
     let cache = configuration.cache
     fields.set("Cache-Control", cacheControl(info))
-    if info.status == 200, let cdn = cache.cdnCacheControl { fields.set("CDN-Cache-Control", cdn) }
+    if info.status == 200, info.kind != .key, let cdn = cache.cdnCacheControl {
+      fields.set("CDN-Cache-Control", cdn)
+    }
     var tags = ["site-\(name)"]
     if let id = info.assetID {
       tags.append("asset-\(id)")

@@ -15,7 +15,10 @@ extension AssetContent {
         "The asset cannot travel in MPEG-TS, for its codecs or for a picture that is to be turned: use master.m3u8."
       )
     }
-    return .playlist(MultivariantPlaylist.bytes(presentation, form: form, uriPrefix: edition.childPrefix))
+    return .playlist(
+      MultivariantPlaylist.bytes(
+        presentation, form: form, uriPrefix: edition.childPrefix,
+        sessionKeys: edition.protection?.sessionKeys ?? []))
   }
 
   func mpd(_ form: DeliveryForm, _ edition: Edition, _ context: ContentContext) throws(Problem) -> MadeAnswer
@@ -24,7 +27,12 @@ extension AssetContent {
     let base = edition.childPrefix
     return MadeAnswer(
       kind: .manifest, mediaType: "application/dash+xml",
-      slices: [.bytes(MPD.bytes(presentation, form: form, baseURL: base.isEmpty ? nil : base))])
+      slices: [
+        .bytes(
+          MPD.bytes(
+            presentation, form: form, baseURL: base.isEmpty ? nil : base,
+            protection: edition.protection?.contentProtection))
+      ])
   }
 
   func mediaPlaylist(
@@ -39,7 +47,8 @@ extension AssetContent {
         segments: form == .transport ? presentation.transportSegments(of: rendition) : rendition.segments,
         uriPrefix: edition.childPrefix(rendition: name),
         targetDurationSeconds: presentation.targetDurationSeconds,
-        segmentsAreIndependent: rendition.segmentsAreIndependent, form: form, name: name))
+        segmentsAreIndependent: rendition.segmentsAreIndependent, form: form, name: name,
+        keys: try keys(of: name, edition, context)))
   }
 
   func iFramePlaylist(
@@ -54,7 +63,15 @@ extension AssetContent {
       IFramePlaylist.bytes(
         track: rendition.track, keyFrames: rendition.keyFrames, form: form,
         uriPrefix: edition.childPrefix(rendition: name),
-        targetDurationSeconds: presentation.targetDurationSeconds))
+        targetDurationSeconds: presentation.targetDurationSeconds,
+        keys: try keys(of: name, edition, context)))
+  }
+
+  private func keys(
+    of name: String, _ edition: Edition, _ context: ContentContext
+  ) throws(Problem) -> [HLSKey] {
+    guard let protection = edition.protection else { return [] }
+    return protection.playlistKeys(of: try edition.track(name, in: context), edition, in: context)
   }
 
   func requireTransport(_ track: Track) throws(Problem) {

@@ -4,7 +4,7 @@ import Packaging
 import Store
 
 extension AssetContent {
-  private static func mediaType(_ track: Track) -> String {
+  static func mediaType(_ track: Track) -> String {
     track.kind == .audio ? "audio/mp4" : "video/mp4"
   }
 
@@ -12,7 +12,12 @@ extension AssetContent {
     of name: String, _ edition: Edition, _ context: ContentContext
   ) throws(Problem) -> MadeAnswer {
     let indexed = try edition.track(name, in: context)
-    let bytes = InitSegment.bytes(for: indexed.track, firstDecodeTicks: indexed.firstDecodeTicks)
+    let bytes: [UInt8]
+    if let protection = edition.protection, let scheme = protection.method.scheme {
+      bytes = try protectedInitSegment(indexed, protection, scheme, edition, context)
+    } else {
+      bytes = InitSegment.bytes(for: indexed.track, firstDecodeTicks: indexed.firstDecodeTicks)
+    }
     return MadeAnswer(kind: .segment, mediaType: Self.mediaType(indexed.track), slices: [.bytes(bytes)])
   }
 

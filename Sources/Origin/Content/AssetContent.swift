@@ -13,6 +13,9 @@ struct AssetContent: ContentHandler {
     guard case .asset(let target) = target else { return .declined }
     if case .other = target.resource { return .declined }
     let edition = try Edition(target, in: context)
+    if let protection = edition.protection, !edition.isSubtitle(target.resource) {
+      try protection.admit(target.resource, clip: target.clip)
+    }
     switch target.resource {
     case .source:
       return .representation(try wholeFile(of: edition, "source", edition.source, edition.mediaType, context))
@@ -27,9 +30,13 @@ struct AssetContent: ContentHandler {
         try wholeFile(of: edition, name, record.blob, Self.subtitleMediaType, context, kind: .segment))
     case .other:
       return .declined
+    case .contentKey:
+      let key = try contentKey(edition, context)
+      return .representation(representation(key, of: target.resource, nil, edition, context))
     case .multivariantPlaylist, .mpd, .rendition:
       if let reason = edition.reason { throw .unpackageable(reason) }
       if let cold = try coldPart(of: edition, target.resource, context) { return cold }
+      if let suspended = try suspendedMedia(target.resource, edition, context) { return suspended }
       return .representation(try made(from: edition, target.resource, context))
     }
   }
@@ -80,9 +87,16 @@ struct AssetContent: ContentHandler {
     case .rendition(let name, let part):
       rendition = name
       answer = try self.part(part, of: name, edition, context)
-    case .source, .other: throw .notFound
+    case .source, .contentKey, .other: throw .notFound
     }
-    return context.representation(
+    return representation(answer, of: resource, rendition, edition, context)
+  }
+
+  func representation(
+    _ answer: MadeAnswer, of resource: AssetResource, _ rendition: String?, _ edition: Edition,
+    _ context: ContentContext
+  ) -> Representation {
+    context.representation(
       edition.info(answer.kind, rendition: rendition, in: context), contentType: answer.mediaType,
       etag: edition.etag(of: resource, in: context), lastModifiedMilliseconds: edition.ingestedMilliseconds,
       slices: answer.slices, validUntilSeconds: edition.validUntilSeconds)
@@ -99,10 +113,14 @@ struct AssetContent: ContentHandler {
     switch part {
     case .playlist(let form): return try mediaPlaylist(form, of: name, edition, context)
     case .iFramePlaylist(let form): return try iFramePlaylist(form, of: name, edition, context)
-    case .initSegment: return try initSegment(of: name, edition, context)
-    case .segment(let number, .transport): return try transportSegment(number, of: name, edition, context)
-    case .segment(let number, _): return try segment(number, of: name, edition, context)
-    case .iFrame(let number, let form): return try iFrame(number, form, of: name, edition, context)
+    case .initSegment:
+      return try initSegment(of: name, edition, context).encrypted(of: name, edition, context)
+    case .segment(let number, .transport):
+      return try transportSegment(number, of: name, edition, context).encrypted(of: name, edition, context)
+    case .segment(let number, _):
+      return try segment(number, of: name, edition, context).encrypted(of: name, edition, context)
+    case .iFrame(let number, let form):
+      return try iFrame(number, form, of: name, edition, context).encrypted(of: name, edition, context)
     case .fragmentedFile: return try fragmentedFile(of: name, edition, context)
     case .progressive, .subtitleSegment, .subtitleFile: throw .notFound
     }

@@ -4,6 +4,7 @@
 // stay valid whatever the catalog does; both tables are bounded and lose their oldest half when full.
 
 import HTTP
+import Loop
 import Packaging
 public import Store
 
@@ -23,18 +24,40 @@ public final class ContentContext {
     let clip: ClipRange?
   }
 
+  /// Nil where answers are only described.
+  let workers: WorkerPool?
+
+  private struct KeyOwner: Hashable {
+    let site: String
+    let asset: String
+  }
+
+  private var keys = RecentTable<KeyOwner, ContentKey>(limit: 1024)
   private var openBlobs = RecentTable<BlobID, BlobFile>(limit: 1024)
   private var indexes = RecentTable<IndexKey, LoadedIndex>(limit: 256)
   private var subtitleDocuments = RecentTable<BlobID, SubtitleDocument>(limit: 32)
 
-  init(store: Store, site: Site) throws(StoreError) {
+  init(store: Store, site: Site, workers: WorkerPool? = nil) throws(StoreError) {
     self.store = store
+    self.workers = workers
     self.site = site
     reader = try store.makeReader()
   }
 
   /// Forgets open files, so that blobs that scrub or gc took away are not served from memory.
   func catalogMoved() { openBlobs.removeAll() }
+
+  /// Forgets what followed from the configuration.
+  func configurationChanged() { keys.removeAll() }
+
+  /// The content key of an asset of the site, looked up or derived once.
+  func contentKey(ofAsset id: String) -> ContentKey? {
+    let owner = KeyOwner(site: site.name, asset: id)
+    if let known = keys[owner] { return known }
+    let key = site.configuration.encryption.keys.key(ofAsset: id)
+    if let key { keys[owner] = key }
+    return key
+  }
 
   /// The blob, open for reading.
   ///

@@ -9,6 +9,8 @@ struct Edition {
   let assetID: String
   let generation: Generation
   let isPinned: Bool
+  /// How the site encrypts the asset; nil for a site that does not.
+  let protection: Protection?
   /// The part of the asset that is wanted; nil for all of it.
   let clip: ClipRange?
   let source: BlobID
@@ -46,6 +48,7 @@ struct Edition {
     assetID = target.id
     generation = record.generation
     isPinned = target.generation != nil
+    protection = try Protection(target, in: context)
     clip = target.clip
     self.source = source
     mediaType = record.mediaType
@@ -63,6 +66,7 @@ struct Edition {
   func etag(of resource: AssetResource, in context: ContentContext) -> [UInt8] {
     var parameters =
       "\(PackagerVersion.number) \(context.site.configuration.packaging.segmentMilliseconds) \(isPinned) \(resource.canonicalName)"
+    if let protection { parameters += " enc \(protection.name)" }
     if let clip { parameters += " clip \(clip.startMilliseconds)-\(clip.endMilliseconds)" }
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in parameters.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
@@ -73,15 +77,33 @@ struct Edition {
 
   /// Names below the asset that are put in front of children of a playlist or MPD at the asset's own level, so that
   /// they name this generation: empty where the URL does already.
-  var childPrefix: String { isPinned ? "" : "\(clip == nil ? "" : "../../")g/\(generation.hex)/\(clipName)" }
+  var childPrefix: String {
+    isPinned ? "" : "\(clip == nil ? "" : "../../")g/\(generation.hex)/\(protectionName)\(clipName)"
+  }
 
   /// The same for children of the rendition, from a playlist beside them.
   func childPrefix(rendition: String) -> String {
-    isPinned ? "" : "\(clip == nil ? "" : "../../")../g/\(generation.hex)/\(clipName)\(rendition)/"
+    isPinned ? "" : "\(root)g/\(generation.hex)/\(protectionName)\(clipName)\(rendition)/"
   }
+
+  /// The content key, from a playlist beside the children of a rendition.
+  var keyReference: String {
+    isPinned ? "\(root)key" : "\(root)g/\(generation.hex)/\(protectionName)key"
+  }
+
+  /// From a rendition up to the asset, to its generation, or to where that is encrypted.
+  private var root: String { clip == nil ? "../" : "../../../" }
+
+  private var protectionName: String { protection.map { "enc/\($0.name)/" } ?? "" }
 
   private var clipName: String {
     clip.map { "clip/\($0.startMilliseconds)-\($0.endMilliseconds)/" } ?? ""
+  }
+
+  /// Whether only text is asked for.
+  func isSubtitle(_ resource: AssetResource) -> Bool {
+    guard case .rendition(let name, _) = resource else { return false }
+    return renditions.contains { $0.name == name && $0.kind == .subtitle }
   }
 
   func record(_ rendition: String) throws(Problem) -> RenditionRecord {
@@ -95,7 +117,8 @@ struct Edition {
     guard record.hasIndex else { throw .notFound }
     let loaded = try context.index(of: record.blob, clip: clip)
     guard record.trackIndex < loaded.index.tracks.count else { throw .damaged }
-    return IndexedTrack(loaded: loaded, number: Int(record.trackIndex), blob: record.blob)
+    return IndexedTrack(
+      loaded: loaded, number: Int(record.trackIndex), blob: record.blob, rendition: rendition)
   }
 
   func presentation(in context: ContentContext) throws(Problem) -> Presentation {
@@ -155,6 +178,7 @@ struct IndexedTrack {
   let loaded: LoadedIndex
   let number: Int
   let blob: BlobID
+  let rendition: String
 
   var track: Track { loaded.index.tracks[number] }
   var segments: [Segment] { loaded.index.segments[number] }

@@ -33,6 +33,16 @@ struct PathLocator: LocateHandler {
     }
     var names = rest.compactMap { text($0) }
     guard names.count == rest.count else { return nil }
+    var protection: ProtectionName?
+    if generation != nil, names.count >= 3, names[0] == "enc" {
+      guard let name = ProtectionName(names[1]) else { return nil }
+      protection = name
+      names.removeFirst(2)
+      if names == ["key"] {
+        return .asset(
+          AssetTarget(id: id, generation: generation, protection: protection, resource: .contentKey))
+      }
+    }
     var clip: ClipRange?
     if names.count >= 3, names[0] == "clip" {
       guard let range = Self.clip(names[1]) else { return nil }
@@ -40,7 +50,8 @@ struct PathLocator: LocateHandler {
       names.removeFirst(2)
     }
     guard let resource = AssetResource(names: names) else { return nil }
-    return .asset(AssetTarget(id: id, generation: generation, clip: clip, resource: resource))
+    return .asset(
+      AssetTarget(id: id, generation: generation, protection: protection, clip: clip, resource: resource))
   }
 
   /// `5000-12500`: milliseconds without signs or zeros in front, so that one clip has one URL.

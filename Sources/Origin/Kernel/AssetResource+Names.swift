@@ -5,6 +5,8 @@
 //   {rendition}/playlist.m3u8  playlist_ts.m3u8  playlist_byterange.m3u8  iframes.m3u8  iframes_ts.m3u8
 //   {rendition}/init.mp4  segment_0000.m4s  segment_0000.ts  segment_0000.vtt  ts_segment_0000.vtt
 //   {rendition}/iframe_0000.m4s  iframe_0000.ts
+//
+// Where things are encrypted, below `enc/{method}-{fingerprint}/`, there is also `key`.
 
 import Packaging
 
@@ -59,6 +61,7 @@ extension AssetResource {
     case .rendition(let rendition, .subtitleFile): "\(rendition).vtt"
     case .rendition(let rendition, let resource): "\(rendition)/\(resource.name)"
     case .source: "source"
+    case .contentKey: "key"
     case .other(let name): name
     }
   }

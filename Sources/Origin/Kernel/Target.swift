@@ -17,13 +17,19 @@ public struct AssetTarget: Sendable, Equatable {
   public var id: String
   /// The generation the path pins with `/g/{generation}/`; nil means the newest.
   public var generation: Generation?
+  /// How the path wants what it names encrypted, with `/enc/{method}-{fingerprint}/` behind a generation; nil: in clear.
+  public var protection: ProtectionName?
   /// The part of the asset that the path names with `/clip/{start}-{end}/`; nil means all of it.
   public var clip: ClipRange?
   public var resource: AssetResource
 
-  public init(id: String, generation: Generation?, clip: ClipRange? = nil, resource: AssetResource) {
+  public init(
+    id: String, generation: Generation?, protection: ProtectionName? = nil, clip: ClipRange? = nil,
+    resource: AssetResource
+  ) {
     self.id = id
     self.generation = generation
+    self.protection = protection
     self.clip = clip
     self.resource = resource
   }
@@ -36,6 +42,8 @@ public enum AssetResource: Sendable, Equatable {
   case mpd(DeliveryForm)
   case rendition(String, RenditionResource)
   case source
+  /// The content key itself; only where things are encrypted.
+  case contentKey
   /// Any other name below the asset: for plugins (`poster.jpg`, `storyboard.vtt`).
   case other(name: String)
 }
@@ -65,6 +73,8 @@ public enum AnswerKind: String, Sendable, CaseIterable {
   case file
   case blob
   case thumbnail
+  /// A content key: never stored by anyone.
+  case key
   case error
 }
 

@@ -39,6 +39,30 @@ enum Assembly {
     }
   }
 
+  /// A body in one array. Blocks: for workers.
+  ///
+  /// - Precondition: the slices add up to what fits into memory.
+  static func bytes(of slices: [BodySlice]) throws(StoreError) -> [UInt8] {
+    let slices = try made(slices)
+    var bytes = [UInt8](repeating: 0, count: slices.reduce(0) { $0 + Int($1.count) })
+    // A typed error cannot leave the closure that lends the memory, so it leaves as a value.
+    var failure: StoreError?
+    bytes.withUnsafeMutableBytes { whole in
+      var position = 0
+      do throws(StoreError) {
+        for slice in slices {
+          let end = position + Int(slice.count)
+          try copy(slice, to: UnsafeMutableRawBufferPointer(rebasing: whole[position..<end]))
+          position = end
+        }
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return bytes
+  }
+
   /// The slices with the deferred ones made.
   private static func made(_ slices: [BodySlice]) throws(StoreError) -> [BodySlice] {
     var result: [BodySlice] = []

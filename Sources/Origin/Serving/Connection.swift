@@ -234,11 +234,13 @@ final class Connection: SocketDelegate {
   ) {
     let loop = owner.loop
     let connection = LoopBound(self, loop: loop)
+    loop.beginWork()
     Task.immediate(executorPreference: loop) {
       let result: Result<Representation, Problem>
       do throws(Problem) { result = .success(try await work()) } catch { result = .failure(error) }
       // One that has ended meanwhile is closed, and does nothing with it.
       connection.value.resume(result, site)
+      loop.endWork()
     }
   }
 

@@ -81,7 +81,7 @@ final class OriginLoop: Router {
     guard let first = snapshot.sites.sites.first else {
       throw StoreError(.invalid, operation: "serve", message: "no site is configured")
     }
-    context = try ContentContext(store: server.store, site: first)
+    context = try ContentContext(store: server.store, site: first, workers: server.workers)
   }
 
   deinit { output.deallocate() }
@@ -129,6 +129,7 @@ final class OriginLoop: Router {
     self.snapshot = snapshot
     head = RequestHead(limits: snapshot.configuration.server.limits.http)
     hot.removeAll()
+    context.configurationChanged()
     hot.assemblyBudgetBytes = server.share(snapshot.configuration.server.limits.hotSegmentsBytes)
     deadlines.apply(snapshot.configuration.server.limits)
   }

@@ -78,7 +78,7 @@ public final class Representation: Sendable {
     slices.contains { if case .deferred = $0.source { true } else { false } }
   }
 
-  /// The same answer with its body cut otherwise.
+  /// The same answer with another body: the same bytes in other slices, or the bytes that were not there yet.
   init(_ other: Representation, slices: [BodySlice]) {
     info = other.info
     fieldLines = other.fieldLines
@@ -86,7 +86,7 @@ public final class Representation: Sendable {
     contentType = other.contentType
     etag = other.etag
     lastModifiedSeconds = other.lastModifiedSeconds
-    lengthBytes = other.lengthBytes
+    lengthBytes = slices.reduce(0) { $0 + $1.count }
     validUntilSeconds = other.validUntilSeconds
     self.slices = slices
   }

@@ -47,6 +47,8 @@ public final class Site: Sendable {
       default:
         control = CacheControl(noStore: true)
       }
+    case .key:
+      control = CacheControl(noStore: true)
     case .blob:
       // Only for who holds a token: what has passed once must not be handed to others by a cache (RFC 9111 §3.5).
       control = CacheControl(

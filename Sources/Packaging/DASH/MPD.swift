@@ -33,11 +33,13 @@ public enum MPD {
   ///   - baseURL: what children are resolved against, such as `g/0123456789ab/`; `nil` for the
   ///     URL of the MPD itself.
   ///   - uriSuffix: put behind every child, such as a signed query with its question mark, or empty.
+  ///   - protection: of all pictures and sounds; `nil` for clear media.
   /// - Complexity: linear in the segments and key frames of all renditions.
   public static func bytes(
-    _ presentation: Presentation, form: DeliveryForm = .fragments, baseURL: String?, uriSuffix: String = ""
+    _ presentation: Presentation, form: DeliveryForm = .fragments, baseURL: String?, uriSuffix: String = "",
+    protection: ContentProtection? = nil
   ) -> [UInt8] {
-    let context = Context(presentation, form: form, uriSuffix: uriSuffix)
+    let context = Context(presentation, form: form, uriSuffix: uriSuffix, protection: protection)
     let renditions = presentation.renditions.filter { context.canAddress($0) }
     let entries =
       context.isOnDemand ? 0 : renditions.reduce(0) { $0 + $1.segments.count + $1.keyFrames.count }
@@ -101,9 +103,13 @@ public enum MPD {
     let suffix: [UInt8]
     let templateSuffix: [UInt8]
     let longestMilliseconds: UInt64
+    /// The ContentProtection elements, which come first in a set of pictures or sounds.
+    let protection: [UInt8]
 
-    init(_ presentation: Presentation, form: DeliveryForm, uriSuffix: String) {
+    init(_ presentation: Presentation, form: DeliveryForm, uriSuffix: String, protection: ContentProtection?)
+    {
       isOnDemand = form == .byteRanges
+      self.protection = protection?.bytes ?? []
       targetDurationSeconds = presentation.targetDurationSeconds
       suffix = URIText.reference(uriSuffix)
       // A dollar sign starts an identifier in a template and stands for itself when doubled
@@ -133,6 +139,7 @@ public enum MPD {
     alignment(isIndependent: rendition.segmentsAreIndependent, context: context, into: &writer)
     language(rendition.track.language, into: &writer)
     writer.literal(">\n")
+    writer.raw(context.protection)
     label(rendition.label, into: &writer)
     self.role(role, into: &writer)
     representationHead(rendition, context: context, into: &writer)

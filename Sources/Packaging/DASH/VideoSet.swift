@@ -71,6 +71,7 @@ extension MPD {
     language(set.members[0].rendition.track.language, into: &writer)
     aspect(set, into: &writer)
     writer.literal(">\n")
+    writer.raw(context.protection)
     brightness(set, into: &writer)
     label(set.members[0].rendition.label, into: &writer)
     role("main", into: &writer)
@@ -103,6 +104,7 @@ extension MPD {
     writer.literal(" startWithSAP=\"1\"")
     aspect(set, into: &writer)
     writer.literal(">\n")
+    writer.raw(context.protection)
     writer.literal(
       "      <EssentialProperty schemeIdUri=\"http://dashif.org/guidelines/trickmode\" value=\"")
     writer.decimal(mainIdentifier)

@@ -28,10 +28,11 @@ public enum IFramePlaylist {
   ///   - uriPrefix: put in front of every child, such as `../g/0123456789ab/source/`, or empty.
   ///   - uriSuffix: put behind every child, such as a signed query with its question mark, or empty.
   ///   - targetDurationSeconds: `Presentation.targetDurationSeconds`; raised where a key frame lasts longer.
+  ///   - keys: see `MediaPlaylist.bytes`.
   /// - Complexity: linear in the key frames; one allocation but for the two encoded affixes.
   public static func bytes(
     track: Track, keyFrames: [KeyFrame], form: DeliveryForm = .fragments, uriPrefix: String,
-    uriSuffix: String = "", targetDurationSeconds: UInt64
+    uriSuffix: String = "", targetDurationSeconds: UInt64, keys: [HLSKey] = []
   ) -> [UInt8] {
     let prefix = URIText.reference(uriPrefix)
     let suffix = URIText.reference(uriSuffix)
@@ -49,6 +50,7 @@ public enum IFramePlaylist {
         targetDurationSeconds,
         self.targetDurationSeconds(keyFrames: keyFrames, timescale: track.timescale)))
     writer.literal("\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-I-FRAMES-ONLY\n")
+    for key in keys { writer.raw(key.line) }
     if !isTransport { MediaPlaylist.map(prefix: prefix, suffix: suffix, into: &writer) }
     var number: UInt64 = 0
     for frame in keyFrames {

@@ -21,6 +21,8 @@
 //
 // As transport streams there is no EXT-X-MAP and segments are `segment_0000.ts`.
 //
+// Keys of encrypted media stand in front of EXT-X-MAP, so that they hold for the map and for all segments.
+//
 // EXT-X-MAP outside of I-frame playlists needs version 6; 7 is what players of fragmented MP4 are tested
 // with. Without it, decimals in EXTINF need version 3. Durations are rounded by `ExactDuration`, so their sum does not
 // drift from the media.
@@ -37,11 +39,12 @@ public enum MediaPlaylist {
   ///     the same; `nil` takes it from `segments` alone.
   ///   - segmentsAreIndependent: whether every segment starts with a sync sample.
   ///   - name: the word of the rendition in the URL; only byte ranges name it.
+  ///   - keys: of all segments, the same content key for several players; none for clear media.
   /// - Complexity: linear in the segments; one allocation but for the two encoded affixes.
   public static func bytes(
     track: Track, segments: [Segment], uriPrefix: String, uriSuffix: String = "",
     targetDurationSeconds: UInt64? = nil, segmentsAreIndependent: Bool = true,
-    form: DeliveryForm = .fragments, name: String = ""
+    form: DeliveryForm = .fragments, name: String = "", keys: [HLSKey] = []
   ) -> [UInt8] {
     let prefix = URIText.reference(uriPrefix)
     let suffix = URIText.reference(uriSuffix)
@@ -56,6 +59,7 @@ public enum MediaPlaylist {
       targetDurationSeconds ?? self.targetDurationSeconds(segments: segments, timescale: track.timescale))
     writer.literal("\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n")
     if segmentsAreIndependent { writer.literal("#EXT-X-INDEPENDENT-SEGMENTS\n") }
+    for key in keys { writer.raw(key.line) }
     if form == .byteRanges {
       let file = CMAFFile(
         track: track, segments: segments, firstDecodeTicks: segments.first?.decodeTicks ?? 0)

@@ -45,6 +45,10 @@ struct MultivariantLines {
     if isIndependent { writer.literal("#EXT-X-INDEPENDENT-SEGMENTS\n") }
   }
 
+  mutating func keys(_ keys: [HLSKey]) {
+    for key in keys { writer.raw(key.sessionLine) }
+  }
+
   mutating func audio(_ member: AudioGroup.Member, of group: AudioGroup) {
     let track = member.rendition.track
     writer.literal("#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=")

@@ -22,9 +22,11 @@ public enum MultivariantPlaylist {
   ///   - uriPrefix: put in front of every child, such as `g/0123456789ab/`, or empty; what follows is
   ///     `{rendition}/playlist.m3u8`, with `_ts` or `_byterange` behind `playlist` in the other forms.
   ///   - uriSuffix: put behind every child, such as a signed query with its question mark, or empty.
+  ///   - sessionKeys: of all renditions, for players that ask for licenses before they have a media playlist.
   /// - Complexity: linear in the segments and key frames of all renditions, for the peak rates.
   public static func bytes(
-    _ presentation: Presentation, form: DeliveryForm = .fragments, uriPrefix: String, uriSuffix: String = ""
+    _ presentation: Presentation, form: DeliveryForm = .fragments, uriPrefix: String, uriSuffix: String = "",
+    sessionKeys: [HLSKey] = []
   ) -> [UInt8] {
     let targetDurationSeconds = presentation.targetDurationSeconds
     let children = presentation.renditions(in: form).map { rendition in
@@ -42,6 +44,7 @@ public enum MultivariantPlaylist {
       capacityBytes: 256 + 512 * (children.count + max(1, video.count) * groups.count)
         + 256 * presentation.subtitles.count)
     lines.head(isIndependent: children.allSatisfy { $0.rendition.segmentsAreIndependent })
+    lines.keys(sessionKeys)
 
     let variants =
       video.isEmpty

@@ -19,18 +19,31 @@ public enum IFrameSegment {
   public static func make(
     track: Track, keyFrame: KeyFrame, number: Int, firstDecodeTicks: UInt64 = 0
   ) -> MediaSegment {
+    let (unshifted, sample) = picture(keyFrame, of: track, firstDecodeTicks: firstDecodeTicks)
+    return MediaSegment.make(
+      track: unshifted, sequenceNumber: sequenceNumber(number), samples: [sample])
+  }
+
+  /// `mfhd` of picture `number`, which counts from 1.
+  public static func sequenceNumber(_ number: Int) -> UInt32 {
+    UInt32(clamping: UInt64(clamping: number).addingSaturating(1))
+  }
+
+  /// The picture as the only sample of a segment, and the track to write that segment for.
+  ///
+  /// - Parameter firstDecodeTicks: as in `make`.
+  public static func picture(
+    _ keyFrame: KeyFrame, of track: Track, firstDecodeTicks: UInt64 = 0
+  ) -> (track: Track, sample: Sample) {
     let timing = FragmentTiming(track: track, firstDecodeTicks: firstDecodeTicks)
     let baseTicks = keyFrame.startTicks.addingSaturating(UInt64(clamping: timing.editMediaTicks ?? 0))
     // What was shifted already must not be shifted again.
     var unshifted = track
     unshifted.presentationShiftTicks = 0
-    return MediaSegment.make(
-      track: unshifted, sequenceNumber: UInt32(clamping: UInt64(clamping: number).addingSaturating(1)),
-      samples: [
-        Sample(
-          offset: keyFrame.offset, sizeBytes: keyFrame.sizeBytes,
-          durationTicks: UInt32(clamping: keyFrame.durationTicks), decodeTicks: baseTicks,
-          compositionOffsetTicks: 0, isSync: true)
-      ])
+    let sample = Sample(
+      offset: keyFrame.offset, sizeBytes: keyFrame.sizeBytes,
+      durationTicks: UInt32(clamping: keyFrame.durationTicks), decodeTicks: baseTicks,
+      compositionOffsetTicks: 0, isSync: true)
+    return (unshifted, sample)
   }
 }
