@@ -75,9 +75,11 @@ struct Edition {
     return Array("\(generation.hex)-\(padded)".utf8)
   }
 
-  /// Names below the asset that are put in front of children of a playlist or MPD at the asset's own level, so that
-  /// they name this generation: empty where the URL does already.
-  var childPrefix: String { isPinned ? "" : "g/\(generation.hex)/\(protectionName)\(clipName)" }
+  /// What is put in front of children of a playlist or MPD at the asset's own level, or at that of a clip, so that they
+  /// name this generation: empty where the URL does already.
+  var childPrefix: String {
+    isPinned ? "" : "\(clip == nil ? "" : "../../")g/\(generation.hex)/\(protectionName)\(clipName)"
+  }
 
   /// The same for children of the rendition, from a playlist beside them.
   func childPrefix(rendition: String) -> String {
