@@ -24,6 +24,7 @@ import Testing
       (info(.manifest), short), (info(.segment), short), (info(.thumbnail), short),
       (info(.manifest, immutable: true), forever), (info(.segment, immutable: true), forever),
       (info(.progressive, immutable: true), forever),
+      (info(.key, immutable: true), "no-store"),
       // Only for who holds a token.
       (info(.blob, immutable: true), "private, max-age=86400, immutable"),
       (info(.progressive), "public, max-age=30, stale-while-revalidate=5, stale-if-error=6"),

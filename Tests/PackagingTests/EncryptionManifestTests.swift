@@ -48,6 +48,20 @@ struct EncryptionManifestTests {
     }
   }
 
+  /// A key holds for what stands behind it, the map too.
+  @Test func keysStandInFrontOfTheMap() {
+    let key = HLSKey(method: .aes128, uri: "../key", iv: EncryptionFixture.iv)
+    let other = HLSKey(method: .aes128, uri: "other", iv: EncryptionFixture.iv)
+    let segments = WriterFixture.segments([540_540, 540_540], bytes: [1000, 2000])
+    let track = WriterFixture.video()
+    let clear = Self.text(MediaPlaylist.bytes(track: track, segments: segments, uriPrefix: ""))
+    let keyed = Self.text(
+      MediaPlaylist.bytes(track: track, segments: segments, uriPrefix: "", keys: [key, other]))
+    let lines = Self.text(key.line) + Self.text(other.line)
+    #expect(keyed.contains(lines + "#EXT-X-MAP:"))
+    #expect(keyed.replacing(lines, with: "") == clear)
+  }
+
   @Test func keyLinesSayAllThatIsThere() {
     let plain = HLSKey(method: .aes128, uri: "key.bin?a=1&b={c}\"", iv: EncryptionFixture.iv)
     #expect(

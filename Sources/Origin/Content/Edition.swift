@@ -75,8 +75,8 @@ struct Edition {
     return Array("\(generation.hex)-\(padded)".utf8)
   }
 
-  /// Names below the asset that are put in front of children of a playlist or MPD at the asset's own level, so that
-  /// they name this generation: empty where the URL does already.
+  /// What is put in front of children of a playlist or MPD at the asset's own level, or at that of a clip, so that they
+  /// name this generation: empty where the URL does already.
   var childPrefix: String {
     isPinned ? "" : "\(clip == nil ? "" : "../../")g/\(generation.hex)/\(protectionName)\(clipName)"
   }
