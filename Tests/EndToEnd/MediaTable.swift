@@ -20,6 +20,8 @@ struct MediaCase: Sendable, CustomTestStringConvertible {
   var withoutGStreamer: String?
   /// Why pictures decode otherwise from a transport stream; nil where they must be the same.
   var differsInTransport: String?
+  /// The same for the DASH that is not on demand.
+  var differsInDASH: String?
   /// Why there is no transport stream of it although its codecs could travel in one.
   var withoutTransport: String?
   /// How much too late ffmpeg shows the pictures of the source, in seconds.
@@ -64,8 +66,8 @@ let sharedMedia: [MediaCase] =
     MediaCase("rotate-90-1080p-51.mp4").with(\.sourceLatenessSeconds, 2.0 / 24)
       .with(\.withoutTransport, "the picture is to be turned"),
     MediaCase("mov-aac-first.mov")
-      .with(
-        \.differsInTransport, "it does not announce that pictures are reordered, and ffmpeg has to guess"),
+      .with(\.differsInTransport, "it does not announce that pictures are reordered, and ffmpeg has to guess")
+      .with(\.differsInDASH, "the same guess, made from the first packets of all its sets"),
     MediaCase("bad-invalid-nalu.mp4").with(\.differsInTransport, "a NAL unit longer than its picture"),
     MediaCase("mov-pcm-sowt-1080p50.mov", .playsInPart(["v:0"], "PCM sound")),
     MediaCase("bad-missing-stsd.mp4", .playsInPart(["v:0"], "a track without a description")),

@@ -84,7 +84,9 @@ extension EndToEnd {
           let url = try form.url(server, id, track)
           let found = try await FFmpeg.frames(url, track)
           let difference = firstDifference(found, expected)
-          if form == .transport, let reason = media.differsInTransport {
+          if let reason = form == .transport
+            ? media.differsInTransport : form == .dash ? media.differsInDASH : nil
+          {
             withKnownIssue("\(reason)", isIntermittent: true) { #expect(difference == nil) }
           } else {
             #expect(difference == nil, "\(form.manifest) \(track): \(found.count) frames")
