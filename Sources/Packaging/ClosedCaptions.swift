@@ -30,8 +30,8 @@ public struct ClosedCaptions: OptionSet, Sendable, Hashable {
   ///
   /// - Complexity: reads at most 150 samples and 8 MiB.
   static func find(in track: MovieTrack, _ source: some ByteSource) -> ClosedCaptions {
-    guard track.track.codec == .avc || track.track.codec == .hevc,
-      let form = AnnexBForm(sampleEntry: track.track.sampleEntry, codec: track.track.codec)
+    guard
+      let units = NALUnitConfiguration(sampleEntry: track.track.sampleEntry, codec: track.track.codec)
     else { return [] }
     var found = ClosedCaptions()
     var budget = 8 << 20
@@ -42,7 +42,7 @@ public struct ClosedCaptions: OptionSet, Sendable, Hashable {
         let sample = try? source.bytes(at: track.columns.offsets[index], count: size)
       else { break }
       found.formUnion(
-        inSample: sample.span, lengthBytes: form.lengthBytes, isHEVC: track.track.codec == .hevc)
+        inSample: sample.span, lengthBytes: units.lengthBytes, isHEVC: track.track.codec == .hevc)
     }
     return found
   }

@@ -41,6 +41,7 @@ struct HEVCConfigurationBox {
   var level: UInt8
   /// Bytes of the length in front of each NAL unit.
   var lengthBytes: Int
+  var videoParameterSets: [[UInt8]] = []
   var sequenceParameterSets: [[UInt8]] = []
   var pictureParameterSets: [[UInt8]] = []
 
@@ -62,11 +63,42 @@ struct HEVCConfigurationBox {
       for _ in 0..<count {
         guard let length = reader.u16(), let unit = reader.take(Int(length)) else { return nil }
         switch type & 0x3F {
+        case 32: videoParameterSets.append(unit.copied())
         case 33: sequenceParameterSets.append(unit.copied())
         case 34: pictureParameterSets.append(unit.copied())
         default: break
         }
       }
+    }
+  }
+}
+
+/// What the samples of an AVC or HEVC track cannot be taken apart without, from the track's sample entry.
+struct NALUnitConfiguration {
+  /// Bytes of the length in front of each NAL unit, 1 to 4.
+  var lengthBytes: Int
+  /// VPS, then SPS, then PPS, whatever their order in the box.
+  var parameterSets: [[UInt8]]
+
+  /// `nil` for other codings, and where the entry has no readable `avcC` or `hvcC`.
+  init?(sampleEntry: [UInt8], codec: TrackCodec) {
+    var entry = BoxReader(sampleEntry.span)
+    guard let box = entry.box() else { return nil }
+    var fields = BoxReader(box.body)
+    guard fields.skip(78) != nil else { return nil }
+    let children = fields.rest()
+    switch codec {
+    case .avc:
+      guard let child = children.firstBox(FourCC("avcC")), let found = AVCConfigurationBox(child.body)
+      else { return nil }
+      lengthBytes = found.lengthBytes
+      parameterSets = found.sequenceParameterSets + found.pictureParameterSets
+    case .hevc:
+      guard let child = children.firstBox(FourCC("hvcC")), let found = HEVCConfigurationBox(child.body)
+      else { return nil }
+      lengthBytes = found.lengthBytes
+      parameterSets = found.videoParameterSets + found.sequenceParameterSets + found.pictureParameterSets
+    default: return nil
     }
   }
 }

@@ -36,31 +36,12 @@ struct SliceHeaders {
 
   /// `nil` where the track is neither AVC nor HEVC, or its configuration box cannot be read.
   init?(track: Track) {
-    var reader = BoxReader(track.sampleEntry.span)
-    guard let entry = reader.box() else { return nil }
-    var children = BoxReader(entry.body)
-    guard children.skip(78) != nil else { return nil }
-    while let child = children.box() {
-      switch (track.codec, child.type) {
-      case (.avc, FourCC("avcC")):
-        guard let configuration = AVCConfigurationBox(child.body) else { return nil }
-        self.init(lengthBytes: configuration.lengthBytes, isHEVC: false)
-        store(configuration.sequenceParameterSets + configuration.pictureParameterSets)
-        return
-      case (.hevc, FourCC("hvcC")):
-        guard let configuration = HEVCConfigurationBox(child.body) else { return nil }
-        self.init(lengthBytes: configuration.lengthBytes, isHEVC: true)
-        store(configuration.sequenceParameterSets + configuration.pictureParameterSets)
-        return
-      default: break
-      }
+    guard let configuration = NALUnitConfiguration(sampleEntry: track.sampleEntry, codec: track.codec) else {
+      return nil
     }
-    return nil
-  }
-
-  private init(lengthBytes: Int, isHEVC: Bool) {
-    self.lengthBytes = lengthBytes
-    self.isHEVC = isHEVC
+    lengthBytes = configuration.lengthBytes
+    isHEVC = track.codec == .hevc
+    store(configuration.parameterSets)
   }
 
   private mutating func store(_ units: [[UInt8]]) {

@@ -27,46 +27,9 @@ struct AnnexBForm: Equatable, Sendable {
   init?(sampleEntry: [UInt8], codec: TrackCodec) {
     isHEVC = codec == .hevc
     delimiter = Self.startCode + (isHEVC ? [0x46, 0x01, 0x50] : [0x09, 0xF0])
-    var entry = BoxReader(sampleEntry.span)
-    guard let box = entry.box() else { return nil }
-    var reader = BoxReader(box.body)
-    guard reader.skip(78) != nil else { return nil }
-    let rest = reader.rest()
-    guard let configuration = rest.firstBox(isHEVC ? FourCC("hvcC") : FourCC("avcC")),
-      let read = isHEVC ? Self.hevc(configuration.body) : Self.avc(configuration.body)
-    else { return nil }
-    lengthBytes = read.lengthBytes
-    parameterSets = read.sets.flatMap { Self.startCode + $0 }
-  }
-
-  private static func avc(_ body: Span<UInt8>) -> (lengthBytes: Int, sets: [[UInt8]])? {
-    var reader = BoxReader(body)
-    guard reader.skip(4) != nil, let length = reader.u8() else { return nil }
-    var sets: [[UInt8]] = []
-    for mask in [UInt8(0x1F), 0xFF] {
-      guard let count = reader.u8() else { return nil }
-      for _ in 0..<(count & mask) {
-        guard let bytes = reader.u16(), let unit = reader.take(Int(bytes)) else { return nil }
-        sets.append(unit.copied())
-      }
-    }
-    return (Int(length & 3) + 1, sets)
-  }
-
-  private static func hevc(_ body: Span<UInt8>) -> (lengthBytes: Int, sets: [[UInt8]])? {
-    var reader = BoxReader(body)
-    guard reader.skip(21) != nil, let length = reader.u8(), let arrays = reader.u8() else { return nil }
-    var units: [(type: UInt8, bytes: [UInt8])] = []
-    for _ in 0..<arrays {
-      guard let type = reader.u8(), let count = reader.u16() else { return nil }
-      for _ in 0..<count {
-        guard let bytes = reader.u16(), let unit = reader.take(Int(bytes)) else { return nil }
-        units.append((type & 0x3F, unit.copied()))
-      }
-    }
-    // VPS 32, SPS 33, PPS 34: in this order, whatever the order of the arrays.
-    let sets = [UInt8(32), 33, 34].flatMap { type in units.filter { $0.type == type }.map(\.bytes) }
-    return (Int(length & 3) + 1, sets)
+    guard let configuration = NALUnitConfiguration(sampleEntry: sampleEntry, codec: codec) else { return nil }
+    lengthBytes = configuration.lengthBytes
+    parameterSets = configuration.parameterSets.flatMap { Self.startCode + $0 }
   }
 
   /// Turns a sample with four-byte lengths into a byte stream where it lies.
