@@ -53,7 +53,7 @@ extension AssetContent {
   func transportSegment(
     _ number: Int, of name: String, _ edition: Edition, _ context: ContentContext
   ) throws(Problem) -> MadeAnswer {
-    let presentation = try edition.presentation(in: context)
+    let presentation = try edition.presentation(in: context, listsKeyFrames: false)
     guard let rendition = presentation.renditions.first(where: { $0.name == name }) else { throw .notFound }
     let indexed = try edition.track(name, in: context)
     try requireTransport(indexed.track)

@@ -7,7 +7,8 @@ extension AssetContent {
   func subtitles(
     _ part: RenditionResource, of record: RenditionRecord, _ edition: Edition, _ context: ContentContext
   ) throws(Problem) -> MadeAnswer {
-    let presentation = try edition.presentation(in: context)
+    let isManifest = if case .playlist = part { true } else { false }
+    let presentation = try edition.presentation(in: context, listsKeyFrames: isManifest)
     guard let leader = presentation.renditions.first else { throw .notFound }
     switch part {
     case .playlist(let form):

@@ -121,7 +121,11 @@ struct Edition {
       loaded: loaded, number: Int(record.trackIndex), blob: record.blob, rendition: rendition)
   }
 
-  func presentation(in context: ContentContext) throws(Problem) -> Presentation {
+  /// - Parameter listsKeyFrames: false where only how the asset is cut is asked for: the lists are read from the sidecar.
+  ///   Every manifest needs them, for the target duration that all share.
+  func presentation(
+    in context: ContentContext, listsKeyFrames: Bool = true
+  ) throws(Problem) -> Presentation {
     var list: [PresentationRendition] = []
     var subtitles: [PresentationSubtitle] = []
     var durationMilliseconds: UInt64 = 0
@@ -135,7 +139,7 @@ struct Edition {
           name: record.name, track: indexed.track, segments: indexed.segments)
         rendition.label = record.label
         if let language = record.language { rendition.track.language = language }
-        rendition.keyFrames = try indexed.keyFrames()
+        if listsKeyFrames { rendition.keyFrames = try indexed.keyFrames() }
         list.append(rendition)
       case .subtitle where clip == nil:
         subtitles.append(

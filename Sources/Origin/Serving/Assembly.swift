@@ -3,7 +3,8 @@
 // A segment made from a file whose picture and sound alternate is a list of a hundred and more parts. Sending the
 // list costs twice what sending a file costs, and is the right thing to do once: nothing is copied that nobody asks
 // for again. At the second request a worker puts the parts together in a sealed memory file, and from then on the
-// segment leaves by one sendfile. So does a segment that is made when it is sent, such as MPEG-TS. The copy lives in the loop's hot table, within a budget, and goes with its entry.
+// segment leaves by one sendfile. So does a segment that is made when it is sent, such as MPEG-TS. The copy lives in the
+// loop's hot table, within a budget, and goes with its entry.
 
 import Glibc
 import Store
