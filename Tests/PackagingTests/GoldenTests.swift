@@ -56,23 +56,14 @@ import Testing
       let sidecar = PackagingIndex.encode(movie, targetMilliseconds: 6000, sourceBytes: length)
       let index = try PackagingIndex(resident: sidecar.span)
       all.append(("index", sidecar))
-      var renditions: [PresentationRendition] = []
-      for (number, track) in index.tracks.enumerated() {
-        var rendition = PresentationRendition(
-          name: "track\(number)", track: track, segments: index.segments[number])
-        if let range = index.keyFrameRange(track: number) {
-          let bytes = Array(sidecar[Int(range.offset)..<Int(range.offset) + range.count])
-          rendition.keyFrames = try index.keyFrames(track: number, in: bytes.span)
-        }
-        renditions.append(rendition)
+      let presentation = try index.presentation(sidecar: sidecar.span)
+      for (number, rendition) in presentation.renditions.enumerated() {
         try addSegments(of: rendition, number, index, sidecar)
       }
-      let presentation = Presentation(
-        renditions: renditions, durationMilliseconds: index.durationMilliseconds)
       for form in DeliveryForm.allCases {
         all.append(
           ("multivariant \(form)", MultivariantPlaylist.bytes(presentation, form: form, uriPrefix: "g/0/")))
-        for rendition in renditions {
+        for rendition in presentation.renditions {
           all.append(
             (
               "\(rendition.name) playlist \(form)",
@@ -95,9 +86,7 @@ import Testing
       let file = CMAFFile(track: track, segments: segments, firstDecodeTicks: first)
       all.append(("\(rendition.name) cmaf", file.head))
       for position in segments.indices {
-        let range = try #require(index.sampleRange(track: number, segment: position))
-        let bytes = Array(sidecar[Int(range.offset)..<Int(range.offset) + range.count])
-        let samples = try index.samples(track: number, segment: position, in: bytes.span)
+        let samples = try index.samples(track: number, segment: position, sidecar: sidecar.span)
         let made = MediaSegment.make(
           track: track, sequenceNumber: UInt32(position) + 1, samples: samples, firstDecodeTicks: first)
         all.append(("\(rendition.name) segment \(position)", made.head))

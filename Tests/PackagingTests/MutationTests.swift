@@ -52,16 +52,7 @@ struct MutationTests {
       Array(sidecar[Int(offset)..<Int(offset) + count])
     }
     for index in [index, clip].compactMap({ $0 }) {
-      var presentation = Presentation(renditions: [], durationMilliseconds: index.durationMilliseconds)
-      for (number, track) in index.tracks.enumerated() where !index.segments[number].isEmpty {
-        var rendition = PresentationRendition(
-          name: "track\(number)", track: track, segments: index.segments[number])
-        if let range = index.keyFrameRange(track: number) {
-          let rows = Array(sidecar[Int(range.offset)..<Int(range.offset) + range.count])
-          rendition.keyFrames = try index.keyFrames(track: number, in: rows.span)
-        }
-        presentation.renditions.append(rendition)
-      }
+      let presentation = try index.presentation(sidecar: sidecar.span)
       for form in DeliveryForm.allCases {
         _ = MultivariantPlaylist.bytes(presentation, form: form, uriPrefix: "")
         for rendition in presentation.renditions {

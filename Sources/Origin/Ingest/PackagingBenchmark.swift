@@ -92,19 +92,9 @@ public enum PackagingBenchmark {
       self.file = file
       self.index = index
       self.sidecar = sidecar
-      var renditions: [PresentationRendition] = []
-      for (number, track) in index.tracks.enumerated() where track.kind == .video || track.kind == .audio {
-        var rendition = PresentationRendition(
-          name: "track\(number)", track: track, segments: index.segments[number])
-        if let range = index.keyFrameRange(track: number) {
-          let rows = Array(sidecar[Int(range.offset)..<Int(range.offset) + range.count])
-          rendition.keyFrames = try index.keyFrames(track: number, in: rows.span)
-        }
-        renditions.append(rendition)
-      }
-      renditions.sort { $0.track.kind == .video && $1.track.kind != .video }
-      presentation = Presentation(
-        renditions: renditions, durationMilliseconds: index.durationMilliseconds)
+      var presentation = try index.presentation(sidecar: sidecar.span)
+      presentation.renditions.sort { $0.track.kind == .video && $1.track.kind != .video }
+      self.presentation = presentation
     }
 
     func figures(_ indexSeconds: Double, _ hashSeconds: Double) throws -> Figures {
@@ -136,9 +126,7 @@ public enum PackagingBenchmark {
     }
 
     private func samples(_ track: Int, _ segment: Int) throws -> [Sample] {
-      guard let range = index.sampleRange(track: track, segment: segment) else { return [] }
-      let bytes = Array(sidecar[Int(range.offset)..<Int(range.offset) + range.count])
-      return try index.samples(track: track, segment: segment, in: bytes.span)
+      try index.samples(track: track, segment: segment, sidecar: sidecar.span)
     }
 
     private func transport(_ picture: PresentationRendition, _ track: Int) throws -> Double {
