@@ -73,7 +73,7 @@ extension EndToEnd {
       let page = server.url(
         "/f/play.html?asset=\(viewing.asset)&mode=\(viewing.mode.rawValue)&report=\(listener.port)&playlists=\(playlists)"
       )
-      let browser = try Self.start(viewing.browser, profile, page)
+      let browser = try viewing.browser.start(profile, page)
       defer {
         browser.kill()
         // The profile can only be removed when nothing writes to it any more.
@@ -88,32 +88,33 @@ extension EndToEnd {
       #expect(abs(report.number("duration") - longest) < 0.2, "\(report), stated \(longest)")
       #expect(abs(report.number("frames") - Double(expected)) <= 2, "\(report), expected \(expected)")
     }
+  }
+}
 
-    private static func start(
-      _ browser: Viewing.Browser, _ profile: TemporaryFolder, _ page: String
-    ) throws -> BackgroundCommand {
-      switch browser {
-      case .chromium:
-        return try BackgroundCommand(
-          "chromium",
-          [
-            "--headless=new", "--no-sandbox", "--disable-gpu", "--mute-audio", "--no-first-run",
-            "--autoplay-policy=no-user-gesture-required", "--user-data-dir=\(profile.url.path)", page,
-          ])
-      case .firefox:
-        _ = try profile.write(
-          "user.js",
-          text: """
-            user_pref("media.autoplay.default", 0);
-            user_pref("browser.shell.checkDefaultBrowser", false);
-            user_pref("datareporting.policy.dataSubmissionEnabled", false);
-            user_pref("app.update.enabled", false);
+extension Viewing.Browser {
+  /// Opens a page without a window and lets it play without a click.
+  func start(_ profile: TemporaryFolder, _ page: String) throws -> BackgroundCommand {
+    switch self {
+    case .chromium:
+      return try BackgroundCommand(
+        rawValue,
+        [
+          "--headless=new", "--no-sandbox", "--disable-gpu", "--mute-audio", "--no-first-run",
+          "--autoplay-policy=no-user-gesture-required", "--user-data-dir=\(profile.url.path)", page,
+        ])
+    case .firefox:
+      _ = try profile.write(
+        "user.js",
+        text: """
+          user_pref("media.autoplay.default", 0);
+          user_pref("browser.shell.checkDefaultBrowser", false);
+          user_pref("datareporting.policy.dataSubmissionEnabled", false);
+          user_pref("app.update.enabled", false);
 
-            """)
-        return try BackgroundCommand(
-          "firefox-esr", ["--headless", "--no-remote", "--profile", profile.url.path, page],
-          environment: ["HOME": profile.url.path])
-      }
+          """)
+      return try BackgroundCommand(
+        rawValue, ["--headless", "--no-remote", "--profile", profile.url.path, page],
+        environment: ["HOME": profile.url.path])
     }
   }
 }

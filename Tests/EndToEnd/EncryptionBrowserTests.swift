@@ -29,13 +29,8 @@ extension EndToEnd {
 
       let listener = try Listener()
       let profile = try TemporaryFolder("browser")
-      let browser = try BackgroundCommand(
-        "chromium",
-        [
-          "--headless=new", "--no-sandbox", "--disable-gpu", "--mute-audio", "--no-first-run",
-          "--autoplay-policy=no-user-gesture-required", "--user-data-dir=\(profile.url.path)",
-          server.url("/f/play.html?report=\(listener.port)"),
-        ])
+      let browser = try Viewing.Browser.chromium.start(
+        profile, server.url("/f/play.html?report=\(listener.port)"))
       defer {
         browser.kill()
         // The profile can only be removed when nothing writes to it any more.
