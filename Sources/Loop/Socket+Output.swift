@@ -7,10 +7,20 @@ internal import Glibc
 extension Socket {
   /// Hands bytes to the kernel with one `send`. No allocation.
   ///
+  /// With a layer, hands it all of them, or none during a backlog, and `more` has no effect.
+  ///
   /// - Parameters:
   ///   - bytes: borrowed for the call.
   ///   - more: holds back an incomplete packet because more output follows at once (MSG_MORE).
   public func send(_ bytes: UnsafeRawBufferPointer, more: Bool = false) -> SendResult {
+    if let layered, isOpen {
+      if layered.hasBacklog { return .wouldBlock }
+      return layered.layer.socket(self, send: bytes) ? .sent(bytes.count) : .failed(ECONNABORTED)
+    }
+    return sendDirectly(bytes, more: more)
+  }
+
+  func sendDirectly(_ bytes: UnsafeRawBufferPointer, more: Bool) -> SendResult {
     if let refusal = refusal() { return refusal }
     let flags = more ? Self.flagsMore : Self.flags
     return result { Glibc.send(descriptor, bytes.baseAddress, bytes.count, flags) }
@@ -20,8 +30,10 @@ extension Socket {
   ///
   /// - Parameters:
   ///   - vectors: borrowed for the call, with the memory that they point to.
+  ///     Only for plain sockets: a layer has to see the bytes.
   ///   - more: holds back an incomplete packet because more output follows at once (MSG_MORE).
   public func writev(_ vectors: UnsafeBufferPointer<IOVector>, more: Bool = false) -> SendResult {
+    precondition(layered == nil, "the layer of a socket would be passed by")
     if let refusal = refusal() { return refusal }
     let flags = more ? Self.flagsMore : Self.flags
     var message = msghdr()
@@ -34,13 +46,15 @@ extension Socket {
 
   /// Hands a range of a file to the kernel with one `sendfile`, without copying it through the process.
   ///
-  /// Waits for the disk when the range is not in memory: ask ``PageCacheProbe`` before.
+  /// Waits for the disk when the range is not in memory: ask ``PageCacheProbe`` before. Only for plain sockets: a layer has to
+  /// see the bytes.
   /// - Parameters:
   ///   - descriptor: the file; its own position is neither used nor moved.
   ///   - offset: the first byte.
   ///   - count: at most this many bytes.
   /// - Returns: `.sent(0)` when the file ends at or before `offset`, though `count` is more than 0.
   public func sendFile(descriptor file: Int32, offset: Int64, count: Int) -> SendResult {
+    precondition(layered == nil, "the layer of a socket would be passed by")
     if let refusal = refusal() { return refusal }
     var position = off_t(offset)
     return result { clinux_sendfile(descriptor, file, &position, count) }
@@ -87,7 +101,11 @@ extension Socket {
   /// Waiting holds a second descriptor until ``stopWaiting()`` or ``close()``. With none left it is tried every 20 ms instead.
   public func whenWritable(_ body: @escaping () -> Void) {
     loop.preconditionOnLoop()
-    guard isOpen else { return }
+    guard isOpen, !waitsForBacklog(body) else { return }
+    waitUntilWritable(body)
+  }
+
+  func waitUntilWritable(_ body: @escaping () -> Void) {
     if watch == nil { watch = WritableWatch(loop: loop, descriptor: descriptor) }
     if let watch { return watch.wait(body) }
     loop.schedule(afterMilliseconds: 20) { [self] in if isOpen { body() } }
@@ -95,6 +113,7 @@ extension Socket {
 
   /// Ends waiting for the socket and gives the second descriptor back. Harmless when not waiting.
   public func stopWaiting() {
+    if isOpen, hasBacklog { return }
     watch?.close()
     watch = nil
   }

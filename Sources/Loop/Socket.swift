@@ -54,12 +54,20 @@ public protocol SocketDelegate: AnyObject {
   /// The socket is closed and lets go of its delegate; comes once, after ``Socket/close()``, never inside a call of the
   /// socket.
   func socketDidClose(_ socket: Socket)
+  /// A layer has agreed with its peer, before the first byte is read. Never called on a plain socket.
+  func socketLayerIsReady(_ socket: Socket)
+}
+
+extension SocketDelegate {
+  public func socketLayerIsReady(_ socket: Socket) {}
 }
 
 /// An accepted TCP connection. Belongs to its loop's thread; lives until its close callback, whoever else refers to it.
 public final class Socket {
   public let loop: EventLoop
   let raw: UnsafeMutablePointer<uv_tcp_t>
+  /// Nil on a plain socket.
+  var layered: LayeredOutput?
   /// Strong while open: the connection lives as long as its socket.
   private(set) var delegate: (any SocketDelegate)?
   /// The file descriptor for calls that this class does not offer; -1 once closed.
@@ -106,6 +114,9 @@ public final class Socket {
   /// False once ``close()`` or ``reset()`` was called, or lingering has ended.
   public var isOpen: Bool { descriptor >= 0 }
 
+  /// Whether what comes is thrown away; see ``closeLingering(discardingBytes:withinMilliseconds:)``.
+  var isLingering: Bool { lingering != nil }
+
   /// The peer's address, asked from the system at each call; nil once closed or when the peer has vanished.
   public var remoteAddress: SocketAddress? { SocketAddress(descriptor: descriptor, getpeername) }
 
@@ -126,7 +137,7 @@ extension UnsafeMutablePointer where Pointee == uv_tcp_t {
 // MARK: - Reading
 
 extension Socket {
-  /// Begins to read; the delegate is held until the socket is closed.
+  /// Begins to read; the delegate is held until the socket is closed. A later call puts another owner in its place.
   ///
   /// Also needed by an owner that does not read yet but wants ``SocketDelegate/socketDidClose(_:)``: follow it with
   /// ``stopReading()``. No system call of its own, no allocation.
@@ -174,6 +185,12 @@ extension Socket {
       })
   }
 
+  /// Takes bytes as if they had come from the peer just now: those that were read before the layer was added.
+  public func receive(_ bytes: UnsafeRawBufferPointer) {
+    if let layered { return layered.layer.socket(self, didRead: bytes) }
+    delegate?.socket(self, didRead: bytes)
+  }
+
   private func didRead(_ count: Int, _ base: UnsafeMutablePointer<CChar>?) {
     if let lingering {
       lingering.remainingBytes -= max(count, 0)
@@ -181,7 +198,7 @@ extension Socket {
       return
     }
     if count > 0 {
-      delegate?.socket(self, didRead: UnsafeRawBufferPointer(start: base, count: count))
+      receive(UnsafeRawBufferPointer(start: base, count: count))
     } else if count < 0 {
       // libuv has stopped reading by itself.
       isReading = false
@@ -215,6 +232,7 @@ extension Socket {
     descriptor = -1
     lingering?.timer.cancel()
     lingering = nil
+    layered = nil
     stopWaiting()
     closeHandle()
   }
@@ -237,6 +255,7 @@ extension Socket {
   public func closeLingering(discardingBytes: Int = 1 << 20, withinMilliseconds: UInt64 = 2000) {
     loop.preconditionOnLoop()
     guard isOpen, lingering == nil else { return }
+    if let layered { layered.layer.socketWillEnd(self) }
     let timer = loop.schedule(afterMilliseconds: withinMilliseconds) { [self] in close() }
     lingering = Lingering(remainingBytes: discardingBytes, timer: timer)
     shutdownWrite()

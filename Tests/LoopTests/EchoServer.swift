@@ -87,6 +87,12 @@ private final class EchoConnection: SocketDelegate {
         return
       }
     }
+    guard !socket.hasBacklog else {
+      socket.stopReading()
+      socket.whenWritable { self.flush(socket) }
+      blocked.put(())
+      return
+    }
     if hasEnded { socket.close() } else { socket.resumeReading() }
   }
 }

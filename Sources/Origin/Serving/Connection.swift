@@ -18,7 +18,7 @@ import HTTP
 import Loop
 import Store
 
-final class Connection: SocketDelegate {
+final class Connection: ClientConnection {
   enum State: UInt8 {
     case reading
     case responding
@@ -179,12 +179,12 @@ final class Connection: SocketDelegate {
       respondPreflight(site)
     case .cold(let file, let offset, let count):
       waits += 1
-      owner.counters.coldReads.add(1)
       wait(keeping: bytes)
-      populate(file, offset, count) { $0.retry() }
+      if !owner.populate(file, offset, count, then: { self.retry() }) { abort() }
     case .suspended(let site, let work):
       wait(keeping: bytes)
-      suspend(site, work)
+      // One that has ended meanwhile is closed, and does nothing with it.
+      owner.run(work) { self.resume($0, site) }
     }
   }
 
@@ -227,21 +227,6 @@ final class Connection: SocketDelegate {
     state = .reading
     consumePending()
     resumeReadingIfIdle()
-  }
-
-  private func suspend(
-    _ site: Site, _ work: @escaping @Sendable () async throws(Problem) -> Representation
-  ) {
-    let loop = owner.loop
-    let connection = LoopBound(self, loop: loop)
-    loop.beginWork()
-    Task.immediate(executorPreference: loop) {
-      let result: Result<Representation, Problem>
-      do throws(Problem) { result = .success(try await work()) } catch { result = .failure(error) }
-      // One that has ended meanwhile is closed, and does nothing with it.
-      connection.value.resume(result, site)
-      loop.endWork()
-    }
   }
 
   /// A suspended request has its answer: parse the kept head again and send it.
@@ -339,7 +324,7 @@ final class Connection: SocketDelegate {
     {
       let whole = UnsafeRawBufferPointer(rebasing: owner.output[..<(headBytes + count)])
       switch socket.send(whole, more: false) {
-      case .sent(whole.count): return finish()
+      case .sent(whole.count) where !socket.hasBacklog: return finish()
       case .sent(let sent):
         return startTransfer(Transfer(rest: whole, from: sent, residency: owner.residency))
       case .wouldBlock: return startTransfer(Transfer(rest: whole, from: 0, residency: owner.residency))
@@ -372,7 +357,8 @@ final class Connection: SocketDelegate {
       // A timer, because work handed to the loop directly would run before other clients get their turn.
       owner.loop.schedule(afterMilliseconds: 0) { self.resumeTransfer(fetched: false) }
     case .cold(let file, let offset, let count):
-      fetch(file, offset, count)
+      socket.stopReading()
+      if !owner.populate(file, offset, count, then: { self.resumeTransfer(fetched: true) }) { abort() }
     case .unmade(let body):
       make(body)
     case .blocked:
@@ -382,9 +368,27 @@ final class Connection: SocketDelegate {
     }
   }
 
-  func resumeTransfer(fetched: Bool) {
+  private func resumeTransfer(fetched: Bool) {
     guard state == .responding, let transfer else { return }
     continueTransfer(transfer.resume(on: socket, owner.vectors, fetched: fetched))
+  }
+
+  /// Has a worker make the next part of the body. One that can't be made ends the connection: its head is sent.
+  private func make(_ body: any DeferredBody) {
+    socket.stopReading()
+    let accepted = owner.make(body) { made in
+      guard self.state == .responding, let transfer = self.transfer else { return }
+      switch made {
+      case .success(let slices) where transfer.supply(slices):
+        return self.resumeTransfer(fetched: true)
+      case .success:
+        self.owner.log(.damaged("a part of the body was made with another length than promised"), nil)
+      case .failure(let problem):
+        self.owner.log(problem, nil)
+      }
+      self.abort()
+    }
+    if !accepted { abort() }
   }
 
   /// The last byte of an answer was taken by the kernel.

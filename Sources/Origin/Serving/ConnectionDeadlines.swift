@@ -19,7 +19,7 @@ final class ConnectionDeadlines {
   /// A connection's place in the queue.
   final class Node: DeadlineNode {
     // Connection and node refer to each other; the connection lets go when its socket is closed.
-    var connection: Connection?
+    var connection: (any ClientConnection)?
 
     override func deadlineExpired(_ timeoutClass: TimeoutClass) {
       guard let kind = Kind(rawValue: timeoutClass.index) else { return }

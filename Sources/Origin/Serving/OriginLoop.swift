@@ -48,7 +48,7 @@ final class OriginLoop: Router {
   var snapshot: Snapshot
   var head: RequestHead
   let output: UnsafeMutableRawBufferPointer
-  let vectors = VectorTable()
+  let vectors: VectorTable
   let residency: ResidencyTable
   let counters: LoopCounters
   let deadlines: ConnectionDeadlines
@@ -56,7 +56,7 @@ final class OriginLoop: Router {
   var isDraining = false
   private var hot = HotTable()
   private let context: ContentContext
-  private var registry: [ObjectIdentifier: Connection] = [:]
+  private var registry: [ObjectIdentifier: any ClientConnection] = [:]
   /// Connections of clients; those of the admin listener neither count against the limit nor hold up a drain.
   private var clientCount = 0
   /// The identifier of the request being answered: the client's own where it is sound, else a new one.
@@ -74,6 +74,7 @@ final class OriginLoop: Router {
     self.counters = counters
     head = RequestHead(limits: snapshot.configuration.server.limits.http)
     output = .allocate(byteCount: Self.outputBytes, alignment: 16)
+    vectors = VectorTable(staging: output)
     deadlines = ConnectionDeadlines(loop: loop, limits: snapshot.configuration.server.limits)
     requestIDs = RequestIDs()
     residency = ResidencyTable(loop: loop)
@@ -105,7 +106,7 @@ final class OriginLoop: Router {
     connection.open()
   }
 
-  func connectionClosed(_ connection: Connection) {
+  func connectionClosed(_ connection: any ClientConnection) {
     registry[ObjectIdentifier(connection)] = nil
     guard connection.router === self else { return }
     clientCount -= 1

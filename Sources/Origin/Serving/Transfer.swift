@@ -11,6 +11,8 @@
 // Many large parts (a segment of a file whose picture and sound alternate) would leave as many small packets;
 // the socket is corked meanwhile, so that the kernel fills them.
 //
+// A socket with a layer (TLS) has to see the bytes: they are put together in the loop's buffer, 64 KiB at a time.
+//
 // A part that is yet to be made is made by a worker when its turn comes; what a long body of such parts (a file of
 // all segments) keeps in memory is the one being sent.
 //
@@ -45,48 +47,29 @@ final class Transfer {
   static let maxVectors = 256
   /// How far apart in a file the parts of one writev may lie.
   static let gatherSpanBytes: UInt64 = 8 << 20
-  /// How much of a file a worker reads in at a time for one client.
-  static let fetchBytes: UInt64 = 1 << 20
 
   /// What is left of the response head; sent before the slices.
   private var head: [UInt8]
   private var headSent = 0
-  private var slices: [BodySlice]
-  private var index = 0
-  private var within: UInt64 = 0
+  private var body: BodyCursor
   private var gathers: Bool
   private let corks: Bool
-  private let residency: ResidencyTable
   /// Bytes that the kernel has taken, the head's included.
   private(set) var sentBytes: UInt64 = 0
   private var isCorked = false
-  /// A part of a blob that is in the page cache, as far as this turn knows.
-  private var resident: Window?
-
-  private struct Window {
-    let file: BlobFile
-    let lower: UInt64
-    let upper: UInt64
-
-    func covers(_ file: BlobFile, _ offset: UInt64) -> Bool {
-      self.file === file && lower <= offset && offset < upper
-    }
-  }
 
   /// What a full socket left over of an answer that was one piece.
   init(rest: UnsafeRawBufferPointer, from sent: Int, residency: ResidencyTable) {
-    self.residency = residency
     head = Array(UnsafeRawBufferPointer(rebasing: rest[sent...]))
     sentBytes = UInt64(sent)
-    slices = []
+    body = BodyCursor([], residency: residency)
     gathers = false
     corks = false
   }
 
   init(slices: [BodySlice], lengthBytes: UInt64, residency: ResidencyTable) {
-    self.residency = residency
     head = []
-    self.slices = slices
+    body = BodyCursor(slices, residency: residency)
     gathers = Self.gathers(slices, lengthBytes)
     corks = slices.count > 2 && !gathers
   }
@@ -97,24 +80,18 @@ final class Transfer {
 
   /// Puts what was made in the place of the part that `unmade` named. False when it is not as long as promised.
   func supply(_ made: [BodySlice]) -> Bool {
-    let slice = slices[index]
-    guard case .deferred(let body) = slice.source,
-      made.reduce(0, { $0 + $1.count }) == body.lengthBytes
-    else { return false }
-    let parts = made.cut(slice.offset + within, slice.offset + slice.count).filter { $0.count > 0 }
-    within = 0
-    gathers = Self.gathers(parts, slice.count)
-    slices = parts + slices[(index + 1)...]
-    index = 0
+    guard let lengthBytes = body.supply(made) else { return false }
+    gathers = Self.gathers(made, lengthBytes)
     return true
   }
 
   /// The first turn: `head` lies in the loop's output buffer and is gone after this call.
   func start(_ head: UnsafeRawBufferPointer, on socket: Socket, _ vectors: VectorTable) -> Outcome {
+    if socket.layer != nil { return stage(on: socket, vectors, behind: head.count) }
     if corks { cork(socket) }
     var headTaken = 0
     var next: Outcome?
-    if !gathers, case .blob? = slices.first?.source {
+    if !gathers, case .blob? = body.current?.source {
       switch socket.send(head, more: false) {
       case .sent(let count): headTaken = count
       case .wouldBlock: break
@@ -143,7 +120,8 @@ final class Transfer {
   /// - Parameter fetched: the bytes that the last turn asked for have been read in.
   func resume(on socket: Socket, _ vectors: VectorTable, fetched: Bool) -> Outcome {
     // What was in memory a turn ago need not be so now; what was fetched for this turn is used in any case.
-    if !fetched { resident = nil }
+    if !fetched { body.forgetResidency() }
+    if socket.layer != nil { return stage(on: socket, vectors, behind: 0) }
     return advance(on: socket, vectors)
   }
 
@@ -152,7 +130,7 @@ final class Transfer {
     while true {
       if headSent < head.count {
         let result = head.withUnsafeBytes {
-          socket.send(UnsafeRawBufferPointer(rebasing: $0[headSent...]), more: index < slices.count)
+          socket.send(UnsafeRawBufferPointer(rebasing: $0[headSent...]), more: !body.isAtEnd)
         }
         guard case .sent(let count) = result else { return stopped(result) }
         headSent += count
@@ -161,20 +139,19 @@ final class Transfer {
         head = []
         headSent = 0
       }
-      guard index < slices.count else {
+      guard let slice = body.current else {
         if isCorked { socket.cork(false) }
         return .complete
       }
       if budget <= 0 { return .yielded }
-      let slice = slices[index]
-      if case .deferred(let body) = slice.source { return .unmade(body) }
+      if case .deferred(let deferred) = slice.source { return .unmade(deferred) }
       if !gathers, case .blob(let file) = slice.source {
-        let offset = slice.offset + within
-        let wanted = min(slice.count - within, UInt64(budget))
-        let ready = readyBytes(of: file, at: offset)
-        if ready == 0 { return cold(file, offset, Int(min(wanted, Self.fetchBytes))) }
+        let wanted = min(slice.count, UInt64(budget))
+        let ready = body.readyBytes(of: file, at: slice.offset)
+        if ready == 0 { return cold(file, slice.offset, Int(min(wanted, BodyCursor.fetchBytes))) }
         let count = Int(min(wanted, ready))
-        let result = socket.sendFile(descriptor: file.descriptor, offset: Int64(offset), count: count)
+        let result = socket.sendFile(
+          descriptor: file.descriptor, offset: Int64(slice.offset), count: count)
         guard case .sent(let sent) = result else { return stopped(result) }
         if sent == 0 { return .failed }
         consume(UInt64(sent))
@@ -202,34 +179,54 @@ final class Transfer {
     isCorked = true
   }
 
-  // MARK: In memory or not
-
   /// Has bytes read in, and trusts that they are there when the transfer is resumed.
   private func cold(_ file: BlobFile, _ offset: UInt64, _ count: Int) -> Outcome {
-    resident = Window(file: file, lower: offset, upper: offset + UInt64(count))
+    body.expect(file, offset, count)
     return .cold(file, offset, count)
   }
 
-  /// How many bytes from an offset can be sent without waiting; 0 when the first must be read in.
+  private func consume(_ count: UInt64) {
+    sentBytes += count
+    body.consume(count)
+  }
+
+  // MARK: Through a layer
+
+  /// Puts bytes together in the loop's staging buffer and hands them to the socket's layer, until that has a backlog.
   ///
-  /// Asks about the slices to come in one go: a segment of many parts costs one question, not one a part.
-  private func readyBytes(of file: BlobFile, at offset: UInt64) -> UInt64 {
-    if let resident, resident.covers(file, offset) { return resident.upper - offset }
-    var upper = slices[index].offset + slices[index].count
-    var next = index + 1
-    while next < slices.count, upper - offset < UInt64(Self.turnBytes),
-      case .blob(let other) = slices[next].source,
-      other === file, slices[next].offset >= upper
-    {
-      upper = slices[next].offset + slices[next].count
-      next += 1
+  /// - Parameter headBytes: how many bytes of a head lie in the buffer already.
+  private func stage(on socket: Socket, _ vectors: VectorTable, behind headBytes: Int) -> Outcome {
+    var budget = Self.turnBytes
+    var headBytes = headBytes
+    while !socket.hasBacklog {
+      if headSent < head.count {
+        // What was left of a small answer: of all bytes or none.
+        guard case .sent(let count) = head.withUnsafeBytes({ socket.send($0) }) else { return .failed }
+        sentBytes += UInt64(count)
+        head = []
+        continue
+      }
+      let room = UnsafeMutableRawBufferPointer(rebasing: vectors.staging[headBytes...])
+      var next: Outcome?
+      var count = 0
+      switch body.read(into: room) {
+      case .bytes(let read): count = read
+      case .cold(let file, let offset, let wanted): next = .cold(file, offset, wanted)
+      case .unmade(let deferred): next = .unmade(deferred)
+      case .failed: next = .failed
+      }
+      if headBytes + count > 0 {
+        let bytes = UnsafeRawBufferPointer(rebasing: vectors.staging[..<(headBytes + count)])
+        guard case .sent = socket.send(bytes) else { return .failed }
+        sentBytes += UInt64(bytes.count)
+        headBytes = 0
+        budget -= bytes.count
+      }
+      if let next { return next }
+      if body.isAtEnd { return socket.hasBacklog ? .blocked : .complete }
+      if budget <= 0 { return .yielded }
     }
-    for end in [min(upper, offset + UInt64(Self.turnBytes)), min(upper, offset + Self.fetchBytes)]
-    where residency.isResident(file, offset: offset, count: Int(end - offset)) {
-      resident = Window(file: file, lower: offset, upper: end)
-      return end - offset
-    }
-    return 0
+    return .blocked
   }
 
   // MARK: Gathering
@@ -242,26 +239,27 @@ final class Transfer {
 
   /// One writev of what comes next.
   private func gather(on socket: Socket, _ vectors: VectorTable, headBytes: Int) -> Gathered {
-    var position = index
-    var skip = within
-    var window: Window?
-    collecting: while position < slices.count, vectors.count < Self.maxVectors,
+    var position = body.index
+    var skip = body.within
+    var window: BodyCursor.Window?
+    collecting: while position < body.slices.count, vectors.count < Self.maxVectors,
       vectors.totalBytes < Self.turnBytes
     {
-      let slice = slices[position]
+      let slice = body.slices[position]
       let lower = slice.offset + skip
       let upper = slice.offset + slice.count
       switch slice.source {
       case .bytes(let bytes):
-        // The array is kept alive by `slices` for as long as this call lasts.
+        // The array is kept alive by `body` for as long as this call lasts.
         bytes.withUnsafeBytes {
           vectors.append(UnsafeRawBufferPointer(rebasing: $0[Int(lower)..<Int(upper)]))
         }
       case .blob(let file):
         guard gathers else { break collecting }
-        var span = Window(file: file, lower: lower, upper: upper)
+        var span = BodyCursor.Window(file: file, lower: lower, upper: upper)
         if let window {
-          span = Window(file: file, lower: min(window.lower, lower), upper: max(window.upper, upper))
+          span = BodyCursor.Window(
+            file: file, lower: min(window.lower, lower), upper: max(window.upper, upper))
           guard window.file === file, span.upper - span.lower <= Self.gatherSpanBytes else {
             break collecting
           }
@@ -275,13 +273,10 @@ final class Transfer {
       position += 1
       skip = 0
     }
-    if let window, !isKnown(window) {
-      let count = Int(window.upper - window.lower)
-      if !residency.isResident(window.file, offset: window.lower, count: count) {
-        return .stopped(cold(window.file, window.lower, count))
-      }
+    if let window, !body.isReady(window) {
+      return .stopped(cold(window.file, window.lower, Int(window.upper - window.lower)))
     }
-    switch socket.writev(vectors.buffer, more: position < slices.count) {
+    switch socket.writev(vectors.buffer, more: position < body.slices.count) {
     case .failed: return .stopped(.failed)
     case .wouldBlock:
       vectors.take(0)
@@ -292,36 +287,22 @@ final class Transfer {
       return .sent(min(sent, headBytes))
     }
   }
-
-  private func isKnown(_ window: Window) -> Bool {
-    guard let resident else { return false }
-    return resident.covers(window.file, window.lower) && window.upper <= resident.upper
-  }
-
-  private func consume(_ count: UInt64) {
-    sentBytes += count
-    var count = count
-    while count > 0, index < slices.count {
-      let left = slices[index].count - within
-      if count < left {
-        within += count
-        return
-      }
-      count -= left
-      index += 1
-      within = 0
-    }
-  }
 }
 
-/// The pieces of one writev, in memory that a loop keeps for all of its transfers.
+/// The pieces of one writev, and memory to put bytes together in, which a loop keeps for all of its transfers.
 final class VectorTable {
+  /// The loop's output buffer, where a response head lies at the first turn.
+  let staging: UnsafeMutableRawBufferPointer
   private let storage: UnsafeMutablePointer<IOVector>
   private(set) var count = 0
   private(set) var totalBytes = 0
   private(set) var takenBytes = 0
 
-  init() { storage = .allocate(capacity: Transfer.maxVectors + 1) }
+  /// - Parameter staging: outlives this object.
+  init(staging: UnsafeMutableRawBufferPointer) {
+    self.staging = staging
+    storage = .allocate(capacity: Transfer.maxVectors + 1)
+  }
   deinit { storage.deallocate() }
 
   var buffer: UnsafeBufferPointer<IOVector> { UnsafeBufferPointer(start: storage, count: count) }

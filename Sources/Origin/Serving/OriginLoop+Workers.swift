@@ -1,0 +1,44 @@
+// What connections have others do for them: workers read bytes in from the disk and make parts of a body, tasks do what has
+// to await.
+
+import Loop
+import Store
+
+extension OriginLoop {
+  /// Has a worker read bytes into the page cache, and goes on with `next`.
+  ///
+  /// - Returns: false where too many wait for the disk already, which means overload: `next` never runs.
+  func populate(_ file: BlobFile, _ offset: UInt64, _ count: Int, then next: @escaping () -> Void) -> Bool {
+    counters.coldReads.add(1)
+    return server.workers.submit(
+      { file.populate(offset: offset, count: count) }, on: loop, then: { next() })
+  }
+
+  /// Has a worker make a part of a body.
+  ///
+  /// - Returns: false where too many wait for workers already: `next` never runs.
+  func make(
+    _ body: any DeferredBody, then next: @escaping (Result<[BodySlice], Problem>) -> Void
+  ) -> Bool {
+    let work: @Sendable () -> Result<[BodySlice], Problem> = {
+      do throws(Problem) { return .success(try body.slices()) } catch { return .failure(error) }
+    }
+    return server.workers.submit(work, on: loop, then: next)
+  }
+
+  /// Runs what makes an answer and may await, on this loop, and hands over what came of it.
+  func run(
+    _ work: @escaping @Sendable () async throws(Problem) -> Representation,
+    then next: @escaping (Result<Representation, Problem>) -> Void
+  ) {
+    let loop = loop
+    let next = LoopBound(next, loop: loop)
+    loop.beginWork()
+    Task.immediate(executorPreference: loop) {
+      let result: Result<Representation, Problem>
+      do throws(Problem) { result = .success(try await work()) } catch { result = .failure(error) }
+      next.value(result)
+      loop.endWork()
+    }
+  }
+}
