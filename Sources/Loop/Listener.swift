@@ -5,6 +5,9 @@
 // stays free for the files that serve the connections we have. Should the numbers run out all the same (ENFILE, or the reserve
 // used up by files), libuv gives up one descriptor that it keeps for this, accepts and closes all that wait, and takes it back:
 // no turn is spent on an accept that can only fail again.
+//
+// A listening socket outlives its descriptor for as long as another one refers to it, in this process or in the next: closing a
+// listener whose duplicate is held elsewhere loses no connection that waits in the queue.
 
 internal import CLibUV
 internal import Glibc
@@ -18,6 +21,7 @@ public final class Listener {
   /// The address in use, with the port that the system chose when 0 was asked for.
   public let boundAddress: SocketAddress
   private let raw: UnsafeMutablePointer<uv_tcp_t>
+  private let descriptor: Int32
   private let descriptorCeiling: Int32
   private var onAccept: ((Socket) -> Void)?
   private var onRefuse: ((Int32) -> Void)?
@@ -43,27 +47,50 @@ public final class Listener {
   ///   - onAccept: owns the socket from then on; nothing is read until ``Socket/startReading(_:)``.
   ///   - onRefuse: told the errno value (EMFILE or ENFILE) whenever a connection was closed at once, or accept failed.
   /// - Throws: ``LoopError`` with the address as context: address in use, unavailable, permission denied, or system.
-  public init(
+  public convenience init(
     loop: EventLoop, address: SocketAddress, reusePort: Bool = true, dualStack: Bool = false,
     backlog: Int32 = 4096,
     descriptorReserve: Int = 64, descriptorLimit: Int? = nil, onRefuse: ((Int32) -> Void)? = nil,
     onAccept: @escaping (Socket) -> Void
   ) throws(LoopError) {
     loop.preconditionOnLoop()
-    ignoreSIGPIPE()
     let descriptor = try Self.bind(address, reusePort: reusePort, dualStack: dualStack)
+    try self.init(
+      loop: loop, adopting: descriptor, backlog: backlog, descriptorReserve: descriptorReserve,
+      descriptorLimit: descriptorLimit, onRefuse: onRefuse, onAccept: onAccept)
+  }
+
+  /// Listens on a socket that is bound already, and perhaps listening: one that another process has handed over. Call on the
+  /// loop.
+  ///
+  /// - Parameters:
+  ///   - descriptor: a TCP socket; the listener's own from now on, also when this throws. For the others see
+  ///     ``init(loop:address:reusePort:dualStack:backlog:descriptorReserve:descriptorLimit:onRefuse:onAccept:)``.
+  /// - Throws: ``LoopError`` with the address as context.
+  public init(
+    loop: EventLoop, adopting descriptor: Int32, backlog: Int32 = 4096, descriptorReserve: Int = 64,
+    descriptorLimit: Int? = nil, onRefuse: ((Int32) -> Void)? = nil, onAccept: @escaping (Socket) -> Void
+  ) throws(LoopError) {
+    loop.preconditionOnLoop()
+    ignoreSIGPIPE()
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    // Whoever made the socket may not have thought of it; accepted connections inherit it.
+    _ = Self.set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+    let bound = SocketAddress(descriptor: descriptor, getsockname)
+    let address = bound?.description ?? "descriptor \(descriptor)"
     let raw = UnsafeMutablePointer<uv_tcp_t>.allocate(capacity: 1)
     var status = uv_tcp_init(loop.raw, raw)
     guard status == 0 else {
       raw.deallocate()
       Glibc.close(descriptor)
-      throw LoopError(errno: -status, operation: "listen", context: address.description)
+      throw LoopError(errno: -status, operation: "listen", context: address)
     }
     let limit = descriptorLimit ?? Self.processDescriptorLimit
     self.loop = loop
     self.raw = raw
     descriptorCeiling = Int32(clamping: limit - min(descriptorReserve, limit / 2))
-    boundAddress = SocketAddress(descriptor: descriptor, getsockname) ?? address
+    boundAddress = bound ?? .loopback(port: 0)
+    self.descriptor = descriptor
     self.onAccept = onAccept
     self.onRefuse = onRefuse
     // Balanced in the close callback, after which libuv no longer knows the handle.
@@ -83,7 +110,7 @@ public final class Listener {
     }
     guard status == 0 else {
       close()
-      throw LoopError(errno: -status, operation: "listen", context: address.description)
+      throw LoopError(errno: -status, operation: "listen", context: address)
     }
   }
 
@@ -159,6 +186,29 @@ public final class Listener {
 // MARK: - The listening descriptor
 
 extension Listener {
+  /// Another descriptor of the same listening socket, closed at the start of another program unless it is handed to that; the
+  /// caller closes it. -1 when the listener is closed or no descriptor is left.
+  public func duplicateDescriptor() -> Int32 {
+    loop.preconditionOnLoop()
+    return isOpen ? fcntl(descriptor, F_DUPFD_CLOEXEC, 0) : -1
+  }
+
+  /// The address that a descriptor listens on; nil when it is no listening TCP socket.
+  public static func address(listenedOnBy descriptor: Int32) -> SocketAddress? {
+    guard option(descriptor, SO_ACCEPTCONN) == 1, option(descriptor, SO_TYPE) == Int32(SOCK_STREAM.rawValue)
+    else { return nil }
+    return SocketAddress(descriptor: descriptor, getsockname)
+  }
+
+  /// Whether other sockets may be bound to a socket's address (SO_REUSEPORT).
+  public static func sharesPort(_ descriptor: Int32) -> Bool { option(descriptor, SO_REUSEPORT) == 1 }
+
+  private static func option(_ descriptor: Int32, _ name: Int32) -> Int32? {
+    var value: Int32 = 0
+    var size = socklen_t(MemoryLayout<Int32>.size)
+    return getsockopt(descriptor, SOL_SOCKET, name, &value, &size) == 0 ? value : nil
+  }
+
   /// A bound, non-blocking TCP descriptor. TCP_NODELAY is set here because accepted connections inherit it.
   private static func bind(_ address: SocketAddress, reusePort: Bool, dualStack: Bool) throws(LoopError)
     -> Int32

@@ -10,7 +10,8 @@ struct ServeCommand: ParsableCommand {
     abstract: "Run the origin.",
     discussion: """
       SIGTERM or SIGINT: stop accepting, let answers finish, exit 0. SIGHUP: read the configuration again \
-      without dropping a connection. A line for each listener goes to standard output once all accept.
+      without dropping a connection. SIGUSR2: start the program anew, hand it the listening sockets and end once \
+      it serves. A line for each listener goes to standard output once all accept.
       """)
 
   @OptionGroup var options: CommandOptions
@@ -27,7 +28,8 @@ struct ServeCommand: ParsableCommand {
     let store = try options.openStore(configuration)
     do {
       let server = try Server(
-        configuration, path: options.config, environment: ProcessInfo.processInfo.environment,
+        configuration, path: options.config, arguments: CommandLine.arguments,
+        environment: ProcessInfo.processInfo.environment,
         registry: builtinPlugins, store: store, logger: logger)
       try server.run { Terminal.line($0) }
     } catch {

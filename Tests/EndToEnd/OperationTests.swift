@@ -1,124 +1,10 @@
 import Foundation
 import Support
-import Synchronization
 import Testing
 
 extension EndToEnd {
-  /// Starting, stopping, reloading, and the commands of daily work.
+  /// The pages and logs of the operator, and the commands of daily work.
   @Suite struct OperationTests {
-    // MARK: - Stopping
-
-    @Test func drainingFinishesTheDownloadInFlight() throws {
-      let server = try ServerUnderTest()
-      var random = SplitMix64(seed: 77)
-      let block = random.bytes(1 << 20)
-      // More than the kernel's buffers hold, each MiB different.
-      let content = (0..<16).flatMap { index in block.dropLast() + [UInt8(index)] }
-      try server.putFile("big.bin", server.folder.write("big.bin", content))
-      try server.start()
-
-      let download = try server.connect(timeout: .seconds(20), receiveBufferBytes: 65536)
-      try download.send("GET /f/big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
-      let beginning = try download.receive()
-      let idle = try server.connect()
-      try idle.send("GET /f/none HTTP/1.1\r\nHost: localhost\r\n\r\n")
-      #expect(try idle.response().status == 404)
-
-      server.signal(SIGTERM)
-      let deadline = ContinuousClock.now + .seconds(10)
-      var refused = false
-      while !refused && ContinuousClock.now < deadline { refused = (try? server.connect()) == nil }
-      #expect(refused, "a draining server accepts no more")
-      #expect(idle.isClosedByPeer(), "an idle connection does not hold up the end")
-
-      let answer = try RawResponse.parse(beginning + download.receiveToEnd())
-      #expect(
-        answer.status == 200 && answer.body == content, "\(answer.body.count) of \(content.count) bytes")
-      #expect(try server.waitForEnd(.seconds(15)) == 0)
-    }
-
-    @Test(arguments: [SIGTERM, SIGINT]) func stoppingEndsWithZero(_ signal: Int32) throws {
-      let server = try ServerUnderTest()
-      try server.start()
-      server.signal(signal)
-      #expect(try server.waitForEnd() == 0)
-    }
-
-    // MARK: - Reloading
-
-    @Test func reloadingFailsNoRequestOfKeepAliveClients() async throws {
-      var options = ServerUnderTest.Options()
-      options.threads = 2
-      let server = try ServerUnderTest(options)
-      try server.start()
-      try server.importAsset("film", Fixtures.path("h264-aac-faststart.mp4"))
-      let body = try server.request("GET", "/v/film/source").body
-      let tally = Tally()
-
-      try await withThrowingTaskGroup(of: Void.self) { clients in
-        for _ in 0..<16 {
-          clients.addTask { Self.ask(server, "/v/film/source", for: body, tally) }
-        }
-        for round in 1...12 {
-          // A different lifetime each time shows that the new configuration is in force.
-          options.sites["demo"] = "hosts = [\"*\"]\n[cache]\nmanifest_max_age = \"\(100 + round)s\""
-          try server.configure(options)
-          server.signal(SIGHUP)
-          #expect(Self.lifetime(of: server, becomes: 100 + round), "reload \(round)")
-          #expect(tally.grows(by: 32), "every client goes on after reload \(round)")
-        }
-        // A mistake is refused, and the configuration in force stays.
-        options.sites["demo"] = "hosts = [\"*\"]\n[cache]\nmanifest_max_agee = \"1s\""
-        try server.configure(options)
-        server.signal(SIGHUP)
-        #expect(server.logLine { $0.contains("demo.toml:3:1") } != nil, "\(server.log.suffix(1000))")
-        #expect(Self.lifetime(of: server, becomes: 112))
-        options.sites["demo"] = "hosts = [\"*\"]\n[cache]\nmanifest_max_age = \"7s\""
-        try server.configure(options)
-        server.signal(SIGHUP)
-        #expect(Self.lifetime(of: server, becomes: 7), "a good configuration after a bad one")
-        clients.cancelAll()
-        try await clients.waitForAll()
-      }
-      let (events, violations) = tally.result
-      print("reload: \(events) events, \(violations.count) violations")
-      #expect(events >= 12 * 32)
-      #expect(violations.isEmpty, "\(violations.prefix(5))")
-      #expect(try server.stop() == 0)
-    }
-
-    /// One keep-alive client until it is cancelled. A connection that an answer said would close may close; any
-    /// other failure is a violation, for there is no second try.
-    private static func ask(
-      _ server: ServerUnderTest, _ path: String, for body: [UInt8],
-      _ tally: Tally
-    ) {
-      var connection: RawConnection?
-      while !Task.isCancelled {
-        do {
-          let open = try connection ?? server.connect()
-          connection = open
-          try open.send("GET \(path) HTTP/1.1\r\nHost: localhost\r\n\r\n")
-          let answer = try open.response()
-          if answer["Connection"]?.lowercased() == "close" { connection = nil }
-          let isRight = answer.status == 200 && answer.body == body
-          tally.count(violation: isRight ? nil : "status \(answer.status), \(answer.body.count) bytes")
-        } catch {
-          connection = nil
-          tally.count(violation: "\(error)")
-        }
-      }
-    }
-
-    private static func lifetime(of server: ServerUnderTest, becomes seconds: Int) -> Bool {
-      let deadline = ContinuousClock.now + .seconds(10)
-      while ContinuousClock.now < deadline {
-        let control = (try? server.request("GET", "/v/film/master.m3u8"))?["Cache-Control"] ?? ""
-        if control.contains("max-age=\(seconds)") { return true }
-      }
-      return false
-    }
-
     // MARK: - Watching
 
     @Test func healthAndMetricsAreOnTheAdminListenerOnly() throws {
@@ -351,30 +237,4 @@ extension EndToEnd {
       #expect(try server.stop() == 0)
     }
   }
-}
-
-/// What clients on several threads have seen.
-private final class Tally: Sendable {
-  private let state = Mutex((events: 0, violations: [String]()))
-
-  /// Counts one request, and what was wrong with it.
-  func count(violation: String?) {
-    state.withLock {
-      $0.events += 1
-      if let violation { $0.violations.append(violation) }
-    }
-  }
-
-  /// Waits until that many more requests were answered; false when ten seconds do not suffice.
-  func grows(by count: Int) -> Bool {
-    let wanted = result.events + count
-    let deadline = ContinuousClock.now + .seconds(10)
-    while ContinuousClock.now < deadline {
-      if result.events >= wanted { return true }
-      sched_yield()
-    }
-    return false
-  }
-
-  var result: (events: Int, violations: [String]) { state.withLock { $0 } }
 }

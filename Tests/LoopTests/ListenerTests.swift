@@ -187,4 +187,35 @@ struct ListenerTests {
     thread.join()
     #expect(!listener.isOpen && listener.acceptedCount == 1)
   }
+
+  @Test func aListenerGoesOnWhereAnotherLeftOff() throws {
+    try withLoop { loop in
+      let (address, copy) = try loop.sync {
+        let first = try Listener(loop: loop, address: .loopback(port: 0)) { $0.close() }
+        let copy = first.duplicateDescriptor()
+        first.close()
+        #expect(first.duplicateDescriptor() == -1)
+        return (first.boundAddress, copy)
+      }
+      #expect(Listener.address(listenedOnBy: copy) == address)
+      #expect(Listener.sharesPort(copy))
+      // Accepted by nobody yet: it waits in the queue of the socket, which outlives its first listener.
+      let early = try BlockingClient(address)
+      early.send(Array("early".utf8))
+      let accepted = Mailbox<SocketAddress?>()
+      let second = try loop.sync {
+        LoopBound(
+          try Listener(loop: loop, adopting: copy) { socket in
+            accepted.put(socket.localAddress)
+            socket.close()
+          }, loop: loop)
+      }
+      #expect(accepted.take() == address)
+      try loop.sync {
+        #expect(second.value.boundAddress == address)
+        second.value.close()
+      }
+      #expect(Listener.address(listenedOnBy: early.descriptor) == nil)
+    }
+  }
 }

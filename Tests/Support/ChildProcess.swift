@@ -19,10 +19,12 @@ final class ChildProcess: Sendable {
   private let state = Monitor(State())
   private let ownGroup: Bool
 
-  /// - Parameter ownGroup: start a process group, so that `signal` reaches what the process starts itself.
+  /// - Parameters:
+  ///   - descriptors: what the process inherits from 3 on; they stay the caller's.
+  ///   - ownGroup: start a process group, so that `signal` reaches what the process starts itself.
   init(
     _ executable: String, _ arguments: [String], environment: [String: String] = [:], folder: String? = nil,
-    input: [UInt8] = [], ownGroup: Bool = false
+    input: [UInt8] = [], descriptors: [Int32] = [], ownGroup: Bool = false
   ) throws {
     self.ownGroup = ownGroup
     // `env -C` changes the folder and then becomes the program, under the same id.
@@ -31,7 +33,7 @@ final class ChildProcess: Sendable {
       let pipes = (try Pipe(), try Pipe(), try Pipe())
       let id = try Self.spawn(
         words, environment: environment, ownGroup: ownGroup,
-        descriptors: [pipes.0.read, pipes.1.write, pipes.2.write])
+        descriptors: [pipes.0.read, pipes.1.write, pipes.2.write] + descriptors)
       for end in [pipes.0.read, pipes.1.write, pipes.2.write] { close(end) }
       return (pipes.0.write, pipes.1.read, pipes.2.read, id)
     }
@@ -77,6 +79,9 @@ final class ChildProcess: Sendable {
 
   var isRunning: Bool { state.update { $0.status == nil } }
 
+  /// How many of the two outputs some process still holds.
+  var openPipes: Int { state.update { $0.openPipes } }
+
   /// All that was written so far to standard output and to standard error.
   var written: (output: [UInt8], errors: [UInt8]) { state.update { ($0.output, $0.errors) } }
 
@@ -114,7 +119,10 @@ final class ChildProcess: Sendable {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
-    for (target, source) in descriptors.enumerated() {
+    // Copies above all targets, so that no `dup2` overwrites what another one is about to copy.
+    let sources = descriptors.map { fcntl($0, F_DUPFD_CLOEXEC, Int32(descriptors.count)) }
+    defer { for source in sources { close(source) } }
+    for (target, source) in sources.enumerated() {
       posix_spawn_file_actions_adddup2(&actions, source, Int32(target))
     }
 

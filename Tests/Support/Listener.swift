@@ -3,40 +3,19 @@ internal import Glibc
 /// A listener on a loopback port of its own that takes one short HTTP request at a time: how a page in a browser
 /// reports back to a test.
 public final class Listener: Sendable {
-  private let descriptor: Int32
-  public let port: Int
+  private let socket: ListeningSocket
+  public var port: Int { socket.port }
 
-  public init() throws {
-    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    guard descriptor >= 0 else { throw SupportError("socket: errno \(errno)") }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let descriptor = descriptor
-    let failed = withUnsafeMutablePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(descriptor, $0, length) != 0 || listen(descriptor, 16) != 0
-          || getsockname(descriptor, $0, &length) != 0
-      }
-    }
-    guard !failed else {
-      close(descriptor)
-      throw SupportError("cannot listen on loopback: errno \(errno)")
-    }
-    port = Int(UInt16(bigEndian: address.sin_port))
-  }
-
-  deinit { close(descriptor) }
+  public init() throws { socket = try ListeningSocket() }
 
   /// The request line of the next request whose target starts with `prefix`; each request is answered with 204.
   public func request(startingWith prefix: String, timeout: Duration) throws -> String {
     let deadline = ContinuousClock.now + timeout
     while true {
       let left = Int32(max(0, ((deadline - .now) / .milliseconds(1)).rounded(.up)))
-      var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+      var entry = pollfd(fd: socket.descriptor, events: Int16(POLLIN), revents: 0)
       guard poll(&entry, 1, left) > 0 else { throw SupportError("no \(prefix) request within \(timeout)") }
-      let connection = accept(descriptor, nil, nil)
+      let connection = accept(socket.descriptor, nil, nil)
       guard connection >= 0 else { continue }
       defer { close(connection) }
       guard let line = Self.requestLine(connection) else { continue }

@@ -10,6 +10,8 @@ public final class ServerUnderTest: Sendable {
   /// What goes into `etc/headwater.toml` beyond listeners and storage, and the site files.
   public struct Options: Sendable {
     public var threads = 1
+    public var listen = ["127.0.0.1:0"]
+    public var admin = "127.0.0.1:0"
     /// Lines below `[server]`.
     public var server = ""
     /// Whole further tables of `headwater.toml`.
@@ -24,10 +26,21 @@ public final class ServerUnderTest: Sendable {
     var child: ChildProcess?
     var port = 0
     var adminPort = 0
+    /// The process that serves after rolling restarts; nil as long as it is the child itself.
+    var successor: pid_t?
+    var restarts = 0
   }
 
   public let folder: TemporaryFolder
   private let running = Monitor(Running())
+
+  deinit {
+    // The child ends with its reference; what took over from it is its child, not ours.
+    let running = running.update { $0 }
+    if let child = running.child, let successor = running.successor, child.openPipes > 0 {
+      kill(successor, SIGKILL)
+    }
+  }
 
   /// Writes the configuration; starts nothing.
   public init(_ options: Options = Options()) throws {
@@ -43,10 +56,11 @@ public final class ServerUnderTest: Sendable {
       "etc/headwater.toml",
       text: """
         [server]
-        listen = ["127.0.0.1:0"]
-        admin = "127.0.0.1:0"
+        listen = [\(options.listen.map { "\"\($0)\"" }.joined(separator: ", "))]
+        admin = "\(options.admin)"
         threads = \(options.threads)
         storage = "\(folder.path("storage"))"
+        \(options.server.contains("drain_grace") ? "" : "drain_grace = \"0s\"")
         \(options.server)
         \(options.tables)
 
@@ -70,12 +84,22 @@ public final class ServerUnderTest: Sendable {
   // MARK: - Serving
 
   /// Starts serving and waits until both listeners have said their ports.
-  public func start(_ timeout: Duration = .seconds(20)) throws {
-    guard FileManager.default.isExecutableFile(atPath: Checkout.binary) else {
-      throw SupportError("no program at \(Checkout.binary): build it, or set HEADWATER_BINARY")
+  ///
+  /// - Parameters:
+  ///   - executable: the program, where it is not the one that was built.
+  ///   - launcher: words in front of the program: what starts it under the same process id.
+  ///   - descriptors: what the process inherits from 3 on.
+  public func start(
+    _ timeout: Duration = .seconds(20), executable: String = Checkout.binary, launcher: [String] = [],
+    environment: [String: String] = [:], descriptors: [Int32] = []
+  ) throws {
+    guard FileManager.default.isExecutableFile(atPath: executable) else {
+      throw SupportError("no program at \(executable): build it, or set HEADWATER_BINARY")
     }
+    let words = launcher + [executable, "serve", "--config", configPath]
     let child = try ChildProcess(
-      Checkout.binary, ["serve", "--config", configPath], folder: folder.url.path)
+      words[0], Array(words.dropFirst()), environment: environment, folder: folder.url.path,
+      descriptors: descriptors)
     let ports: (Int, Int)?? = child.wait(until: .now + timeout) { state in
       let lines = (state.output + [10] + state.errors).split(separator: 10)
       if let port = Self.port(in: lines, after: "listening http://127.0.0.1:"),
@@ -113,10 +137,40 @@ public final class ServerUnderTest: Sendable {
   }
 
   /// Sends a signal to the serving process.
-  public func signal(_ number: Int32) { running.update { $0.child }?.signal(number) }
+  public func signal(_ number: Int32) {
+    let running = running.update { $0 }
+    guard let successor = running.successor else {
+      running.child?.signal(number)
+      return
+    }
+    if isRunning { kill(successor, number) }
+  }
 
-  public var isRunning: Bool { running.update { $0.child }?.isRunning ?? false }
-  public var processID: Int32 { running.update { $0.child?.id ?? 0 } }
+  /// A rolling restart: SIGUSR2, until another process says that it serves. The process before may still drain.
+  public func restart(_ timeout: Duration = .seconds(20)) throws {
+    let running = running.update { $0 }
+    signal(SIGUSR2)
+    let found: [Int32]? = running.child?.wait(until: .now + timeout) { state in
+      let text = Self.text(state.errors)
+      let ids = text.matches(of: /rolling restart: process ([0-9]+) serves/).compactMap { Int32($0.1) }
+      return ids.count > running.restarts ? ids : nil
+    }
+    guard let ids = found, let id = ids.last else {
+      throw SupportError("no other process serves after \(timeout)\n\(log.suffix(3000))")
+    }
+    self.running.update {
+      $0.successor = id
+      $0.restarts = ids.count
+    }
+  }
+
+  public var isRunning: Bool {
+    let running = running.update { $0 }
+    guard running.successor != nil else { return running.child?.isRunning ?? false }
+    // Its output goes to our pipes, which end with the last process that has them.
+    return (running.child?.openPipes ?? 0) > 0
+  }
+  public var processID: Int32 { running.update { $0.successor ?? $0.child?.id ?? 0 } }
   public var port: Int { running.update { $0.port } }
   public var adminPort: Int { running.update { $0.adminPort } }
   public func url(_ path: String) -> String { "http://127.0.0.1:\(port)\(path)" }

@@ -16,6 +16,8 @@ public struct ServerConfiguration: Sendable, Equatable {
   public var sites: String
   /// How long requests that run may go on after SIGTERM.
   public var drainTimeoutMilliseconds: Int
+  /// How long an idle connection may wait for its last request after SIGTERM.
+  public var drainGraceMilliseconds: Int
   public var limits: Limits
   public var log: Log
   public var store: Store
@@ -76,6 +78,7 @@ public struct ServerConfiguration: Sendable, Equatable {
     storage = ConfigPathText.join(base, server.string("storage"))
     sites = server.string("sites")
     drainTimeoutMilliseconds = server.durationMilliseconds("drain_timeout")
+    drainGraceMilliseconds = server.durationMilliseconds("drain_grace")
 
     let limits = table.table("limits")
     self.limits = Limits(
@@ -136,8 +139,13 @@ extension ServerConfiguration {
         example: "tenants/*.toml"),
       .duration(
         "drain_timeout", default: "30s", from: "0s", to: "1h",
-        "How long running requests may go on after SIGTERM before their connections are closed.",
+        "How long running requests may go on after SIGTERM or a rolling restart before their connections are closed.",
         example: "2m"),
+      .duration(
+        "drain_grace", default: "10s", from: "0s", to: "1h",
+        "How long an idle connection is kept meanwhile for its next request, whose answer says `Connection: close`: "
+          + "clients that use one in that time see no failure. At most `drain_timeout`.",
+        example: "30s"),
     ],
     validate: { table in
       guard table.strings("listen").isEmpty else {

@@ -10,6 +10,10 @@
 //              catalog events reach a `CatalogConsumer`.
 //   shut down  `shutDown()`: let go of everything, also after a half-done start. Called exactly once.
 //
+// A rolling restart has a plugin in two processes for a while, as a second node would: the new one is provisioned and runs
+// before the old one shuts down, and `run()` goes on in both until the old process has answered its last request. Events
+// are brought to one of them but for the moment of the change, in which a run of events may come to both.
+//
 // A plugin that a site does not enable is never constructed: it costs nothing, not even a branch.
 
 /// A feature that is compiled in and switched on per site.

@@ -31,7 +31,12 @@ final class PluginSet: Sendable {
   }
 
   let members: [Member]
-  private let tasks = Mutex<[Task<Void, Never>]>([])
+  private let tasks = Mutex(Tasks())
+
+  private struct Tasks {
+    var running: [Task<Void, Never>] = []
+    var following: [Task<Void, Never>] = []
+  }
 
   /// Decodes the settings of all enabled plugins. Nothing is started.
   ///
@@ -72,19 +77,26 @@ final class PluginSet: Sendable {
     for member in members {
       let host = host(for: member, store, workers, logger)
       let plugin = member.plugin
-      add(Task(executorPreference: loop) { await plugin.run() })
+      let running = Task(executorPreference: loop) { await plugin.run() }
+      tasks.withLock { $0.running.append(running) }
       if let consumer = plugin as? any CatalogConsumer {
         let follower = EventFollower(consumer: consumer, name: member.name, host: host)
-        add(Task(executorPreference: loop) { await follower.run() })
+        let following = Task(executorPreference: loop) { await follower.run() }
+        tasks.withLock { $0.following.append(following) }
       }
     }
+  }
+
+  /// Brings no further events to the consumers: a server that drains leaves them to the process after it.
+  func stopFollowing() {
+    tasks.withLock { for task in $0.following { task.cancel() } }
   }
 
   /// Cancels background work, waits for it, and shuts every plugin down.
   func stop() async {
     let running = tasks.withLock { tasks in
-      defer { tasks = [] }
-      return tasks
+      defer { tasks = Tasks() }
+      return tasks.running + tasks.following
     }
     for task in running { task.cancel() }
     for task in running { await task.value }
@@ -94,8 +106,6 @@ final class PluginSet: Sendable {
   private func shutDown() async {
     for member in members.reversed() { await member.plugin.shutDown() }
   }
-
-  private func add(_ task: Task<Void, Never>) { tasks.withLock { $0.append(task) } }
 
   private func host(
     for member: Member, _ store: Store, _ workers: WorkerPool, _ logger: Logger

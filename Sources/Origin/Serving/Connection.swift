@@ -121,7 +121,6 @@ final class Connection: ClientConnection {
     if state == .reading, rest.count == 0, transfer == nil {
       // Between requests, or in the middle of a body that is thrown away.
       owner.deadlines.arm(deadline, .idle)
-      if owner.isDraining { finishAndClose() }
     } else if state != .closed, state != .lingering, rest.count > 0 {
       pending.append(contentsOf: rest)
       socket.stopReading()
@@ -422,8 +421,12 @@ final class Connection: ClientConnection {
     socket.closeLingering()
   }
 
+  /// Gives an idle connection the drain's grace time for its last request. Whatever the connection is at, the client has not
+  /// been told yet that it ends, and may be about to use it.
   func drain() {
-    if state == .reading, pending.isEmpty { finishAndClose() } else { keepsAlive = false }
+    if deadline.isQueued, deadline.timeoutClass == ConnectionDeadlines.Kind.idle.timeoutClass {
+      owner.deadlines.arm(deadline, .idle)
+    }
   }
 
   func abort() {

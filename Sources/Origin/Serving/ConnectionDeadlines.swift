@@ -28,15 +28,26 @@ final class ConnectionDeadlines {
   }
 
   private let queue: DeadlineQueue
+  private var idleMilliseconds: UInt64
 
   init(loop: EventLoop, limits: ServerConfiguration.Limits) {
+    idleMilliseconds = UInt64(max(0, limits.idleTimeoutMilliseconds))
     queue = DeadlineQueue(loop: loop, durationsMilliseconds: Self.durations(limits))
   }
 
   func apply(_ limits: ServerConfiguration.Limits) {
+    idleMilliseconds = UInt64(max(0, limits.idleTimeoutMilliseconds))
     for (index, duration) in Self.durations(limits).enumerated() {
       queue.setDuration(duration, of: TimeoutClass(UInt8(index)))
     }
+  }
+
+  /// Idle connections get this long from now on; those that wait already once they are armed anew.
+  func shortenIdle(toMilliseconds grace: UInt64) {
+    // A duration of 0 would mean never.
+    let shorter = max(1, min(grace, idleMilliseconds))
+    idleMilliseconds = shorter
+    queue.setDuration(shorter, of: Kind.idle.timeoutClass)
   }
 
   func arm(_ node: Node, _ kind: Kind) { queue.insert(node, kind.timeoutClass) }

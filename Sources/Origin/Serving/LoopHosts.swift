@@ -11,12 +11,18 @@ final class LoopHosts: Sendable {
   private final class Host: @unchecked Sendable {
     let loop: EventLoop
     var origin: OriginLoop?
-    var listeners: [Listener] = []
-    /// Stays open while draining: who watches the server wants to see that it does.
-    var adminListener: Listener?
+    var listeners: [(place: Place, listener: Listener)] = []
     var signals: [SignalSource] = []
     var timer: Loop.Timer?
     init(_ loop: EventLoop) { self.loop = loop }
+  }
+
+  /// Which address of the configuration a listener is for.
+  private struct Place: Hashable, Sendable {
+    let role: InheritedListeners.Role
+    /// Among the addresses of its role, some of which may be equal.
+    let number: Int
+    let address: ListenAddress
   }
 
   private let hosts: [Host]
@@ -33,54 +39,91 @@ final class LoopHosts: Sendable {
     }
   }
 
-  /// Opens every address on every loop, and the admin address on the first. Returns a line for each.
-  func listen(_ server: ServerConfiguration) throws -> [String] {
+  /// Opens every address on every loop, and the admin address on the first, or adopts what was inherited for it. Returns a
+  /// line for each.
+  func listen(_ server: ServerConfiguration, _ inherited: inout InheritedListeners) throws -> [String] {
     var lines: [String] = []
-    for wanted in server.listen {
-      var address = try SocketAddress(wanted.description)
-      for host in hosts {
-        let asked = address
-        address = try Self.onLoop(host.loop) {
-          let listener = try Listener(
-            loop: host.loop, address: asked, reusePort: true,
-            onRefuse: { _ in host.origin?.counters.refusedConnections.add(1) }
-          ) { socket in
-            guard let origin = host.origin else { return socket.close() }
-            origin.accept(socket, router: origin)
-          }
-          host.listeners.append(listener)
-          // With port 0 the first loop's port is what the others join.
-          return listener.boundAddress
+    for (number, wanted) in server.listen.enumerated() {
+      let place = Place(role: .listen, number: number, address: wanted)
+      let given = inherited.take(.listen, wanted)
+      // With port 0 the first socket's port is what the others join.
+      var address =
+        try given.first.flatMap { Listener.address(listenedOnBy: $0) } ?? SocketAddress(wanted.description)
+      for (index, host) in hosts.enumerated() {
+        // The process before may have had more loops than this one, or fewer.
+        var own = stride(from: index, to: given.count, by: hosts.count).map { given[$0] }
+        if own.isEmpty, let first = given.first, !Listener.sharesPort(first) {
+          own = [fcntl(first, F_DUPFD_CLOEXEC, 0)]
         }
+        address = try open(place, on: host, adopting: own, or: address, reusePort: true)
       }
       lines.append("listening http://\(address)")
     }
     if let wanted = server.admin, let first = hosts.first {
-      let asked = try SocketAddress(wanted.description)
-      let state = state
-      let bound = try Self.onLoop(first.loop) {
-        let listener = try Listener(loop: first.loop, address: asked, reusePort: false) { socket in
-          guard let origin = first.origin else { return socket.close() }
-          origin.accept(socket, router: AdminRouter(state, origin))
-        }
-        first.adminListener = listener
-        return listener.boundAddress
-      }
+      let bound = try open(
+        Place(role: .admin, number: 0, address: wanted), on: first,
+        adopting: inherited.take(.admin, wanted), or: SocketAddress(wanted.description), reusePort: false)
       lines.append("admin http://\(bound)")
     }
+    try inherited.finish()
     return lines
   }
 
+  private func open(
+    _ place: Place, on host: Host, adopting descriptors: [Int32], or address: SocketAddress, reusePort: Bool
+  ) throws -> SocketAddress {
+    let state = state
+    return try Self.onLoop(host.loop) {
+      let refuse: (Int32) -> Void = { _ in host.origin?.counters.refusedConnections.add(1) }
+      let accept: (Socket) -> Void = { socket in
+        guard let origin = host.origin else { return socket.close() }
+        switch place.role {
+        case .listen: origin.accept(socket, router: origin)
+        case .admin: origin.accept(socket, router: AdminRouter(state, origin))
+        }
+      }
+      var listeners = try descriptors.map {
+        try Listener(loop: host.loop, adopting: $0, onRefuse: refuse, onAccept: accept)
+      }
+      if listeners.isEmpty {
+        listeners = [
+          try Listener(
+            loop: host.loop, address: address, reusePort: reusePort, onRefuse: refuse, onAccept: accept)
+        ]
+      }
+      for listener in listeners { host.listeners.append((place, listener)) }
+      return listeners[0].boundAddress
+    }
+  }
+
+  /// Further descriptors of all listening sockets, for the process that takes over; the caller closes them. Never call it
+  /// from a loop.
+  func duplicateListeners() throws -> [InheritedListeners.Group] {
+    var descriptors: [Place: [Int32]] = [:]
+    for host in hosts {
+      let found = try Self.onLoop(host.loop) {
+        host.listeners.map { ($0.place, $0.listener.duplicateDescriptor()) }
+      }
+      for (place, descriptor) in found { descriptors[place, default: []].append(descriptor) }
+    }
+    return descriptors.sorted { $0.key.number < $1.key.number }.map { place, descriptors in
+      InheritedListeners.Group(
+        role: place.role, address: place.address.description, descriptors: descriptors)
+    }
+  }
+
   func onSignals(
-    reload: @escaping @Sendable () -> Void, terminate: @escaping @Sendable () -> Void,
+    reload: @escaping @Sendable () -> Void, restart: @escaping @Sendable () -> Void,
+    terminate: @escaping @Sendable () -> Void, interrupt: @escaping @Sendable () -> Void,
     everyMinute: @escaping @Sendable () -> Void
   ) throws {
     guard let first = hosts.first else { return }
     try Self.onLoop(first.loop) {
       first.signals = [
         try SignalSource(loop: first.loop, signal: SIGHUP, handler: reload),
+        try SignalSource(loop: first.loop, signal: SIGUSR2, handler: restart),
         try SignalSource(loop: first.loop, signal: SIGTERM, handler: terminate),
-        try SignalSource(loop: first.loop, signal: SIGINT, handler: terminate),
+        try SignalSource(loop: first.loop, signal: SIGINT, handler: interrupt),
       ]
       first.timer = first.loop.schedule(
         afterMilliseconds: 60_000, repeatMilliseconds: 60_000, { everyMinute() })
@@ -100,12 +143,21 @@ final class LoopHosts: Sendable {
   }
 
   /// Stops accepting and lets every connection finish what it does.
-  func drain(timeoutMilliseconds: UInt64, timedOut: @escaping @Sendable () -> Void) {
+  ///
+  /// - Parameters:
+  ///   - keepsAdmin: the admin pages stay while draining, since who watches the server wants to see that it does; not so
+  ///     when another process answers there.
+  ///   - graceMilliseconds: how long an idle connection may wait for its last request.
+  func drain(
+    keepsAdmin: Bool, graceMilliseconds: UInt64, timeoutMilliseconds: UInt64,
+    timedOut: @escaping @Sendable () -> Void
+  ) {
     for host in hosts {
       host.loop.execute {
-        for listener in host.listeners { listener.close() }
-        host.listeners = []
-        host.origin?.drain()
+        let closing = host.listeners.filter { !keepsAdmin || $0.place.role == .listen }
+        for (_, listener) in closing { listener.close() }
+        host.listeners.removeAll { !$0.listener.isOpen }
+        host.origin?.drain(graceMilliseconds: graceMilliseconds)
       }
     }
     hosts.first?.loop.execute { [hosts] in
@@ -119,10 +171,8 @@ final class LoopHosts: Sendable {
       let done = Semaphore()
       host.loop.execute {
         host.origin?.closeAll()
-        for listener in host.listeners { listener.close() }
+        for (_, listener) in host.listeners { listener.close() }
         host.listeners = []
-        host.adminListener?.close()
-        host.adminListener = nil
         for signal in host.signals { signal.cancel() }
         host.signals = []
         host.timer?.cancel()

@@ -114,9 +114,10 @@ final class OriginLoop: Router {
     if isDraining, clientCount == 0 { server.loopDrained(loop) }
   }
 
-  /// Ends idle connections and lets the others finish their answer.
-  func drain() {
+  /// Makes every next answer the last one on its connection, and ends connections that stay idle for the grace time.
+  func drain(graceMilliseconds: UInt64) {
     isDraining = true
+    deadlines.shortenIdle(toMilliseconds: graceMilliseconds)
     for connection in Array(registry.values) where connection.router === self { connection.drain() }
     if clientCount == 0 { server.loopDrained(loop) }
   }
@@ -132,7 +133,8 @@ final class OriginLoop: Router {
     hot.removeAll()
     context.configurationChanged()
     hot.assemblyBudgetBytes = server.share(snapshot.configuration.server.limits.hotSegmentsBytes)
-    deadlines.apply(snapshot.configuration.server.limits)
+    // A drain that has begun meanwhile has its own.
+    if !isDraining { deadlines.apply(snapshot.configuration.server.limits) }
   }
 
   // MARK: Answers

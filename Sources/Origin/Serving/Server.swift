@@ -1,10 +1,17 @@
 // The server: loops, listeners, sites, plugins, and the changes of its life
 //
-//   start     provision plugins, open every listener on every loop, print the addresses, serve
+//   start     provision plugins, open every listener on every loop or adopt those that were handed over
+//             (InheritedListeners.swift), print the addresses, serve
 //   SIGHUP    a worker reads the configuration; if it is sound its plugins are provisioned and each loop
 //             changes over between two requests. If not, the one in force stays and the log says why.
 //             Addresses, threads and storage are read at start only.
-//   SIGTERM   stop accepting, let answers finish within the drain time, stop plugins, exit 0
+//   SIGUSR2   a rolling restart: start the program anew with the listening sockets (Successor.swift). Once the
+//             new process serves this one drains; if it does not come to that, this one goes on.
+//   SIGTERM   stop accepting, let answers finish within the drain time, stop plugins, exit 0. SIGINT does the
+//             same, and ends at once when it comes again.
+//
+// While it drains a server cuts no connection that a client may be about to use: the next answer on it says
+// `Connection: close`, and only what stays idle for the grace time is closed.
 
 import Glibc
 import HTTP
@@ -52,7 +59,8 @@ final class ServerState: Sendable {
 /// An origin server. Make it, `run()` it; it returns when the process may exit.
 public final class Server: Sendable {
   private let configurationPath: String?
-  private let environment: [String: String]
+  private let launch: Successor.Launch
+  private let notification: ServiceNotification
   private let registry: PluginRegistry
   private let store: Store
   private let logger: Logger
@@ -68,13 +76,26 @@ public final class Server: Sendable {
     var reloadAgain = false
   }
 
+  /// The rolling restart under way.
+  private struct Restart {
+    var thread: NamedThread?
+    /// A process that does not serve yet.
+    var starting: pid_t?
+  }
+  private let restart = Mutex(Restart())
+
   /// Prepares everything that can fail before the first listener opens.
+  ///
+  /// - Parameters:
+  ///   - arguments: how the process was started, the program's path first; a rolling restart starts it in the same way.
+  ///   - environment: the process's variables, which also say what sockets it was handed.
   public init(
-    _ configuration: Configuration, path: String?, environment: [String: String], registry: PluginRegistry,
-    store: Store, logger: Logger
+    _ configuration: Configuration, path: String?, arguments: [String], environment: [String: String],
+    registry: PluginRegistry, store: Store, logger: Logger
   ) throws {
     configurationPath = path
-    self.environment = environment
+    launch = Successor.Launch(arguments: arguments, environment: environment)
+    notification = ServiceNotification(environment: environment)
     self.registry = registry
     self.store = store
     self.logger = logger
@@ -104,37 +125,114 @@ public final class Server: Sendable {
       try await plugins.provision(store: store, workers: state.workers, logger: logger)
     }
     let hosts = try LoopHosts(threads: threads, state: state, snapshot: snapshot)
-    let lines = try hosts.listen(snapshot.configuration.server)
+    var inherited = try InheritedListeners(environment: launch.environment)
+    let lines = try hosts.listen(snapshot.configuration.server, &inherited)
     plugins.start(on: threads.loops[0], store: store, workers: state.workers, logger: logger)
     try hosts.onSignals(
       reload: { [self] in reload(hosts) },
-      terminate: { [self] in drain(hosts) },
+      restart: { [self] in startSuccessor(hosts) },
+      terminate: { [self] in terminate(hosts) },
+      interrupt: { [self] in if !terminate(hosts) { finished.signal() } },
       everyMinute: { [self] in maintain() })
     for line in lines { announce(line) }
+    // The process before tells the service manager who serves now.
+    if inherited.ready == nil { notification.send(.ready) }
+    inherited.sayReady()
     finished.wait()
     let last = inForce.withLock { $0.plugins }
     try Self.wait { await last.stop() }
     hosts.closeAll()
     threads.stopAndJoin()
+    restart.withLock { $0.thread }?.join()
     state.workers.shutdown()
     inForce.withLock { $0.snapshot.accessLog }?.close()
+    logger.notice("stopped")
+  }
+
+  // MARK: Ending
+
+  /// False where the end has begun before.
+  @discardableResult
+  private func terminate(_ hosts: LoopHosts) -> Bool {
+    guard drain(hosts, keepsAdmin: true) else { return false }
+    notification.send(.stopping)
+    // Whoever stops the service does not want it to go on in a process that is only starting.
+    restart.withLock { if let id = $0.starting, id > 0 { kill(id, SIGTERM) } }
+    return true
+  }
+
+  private func drain(_ hosts: LoopHosts, keepsAdmin: Bool) -> Bool {
+    guard !state.isDraining.exchange(true, ordering: .relaxed) else { return false }
+    logger.notice("draining")
+    let (server, plugins) = inForce.withLock { ($0.snapshot.configuration.server, $0.plugins) }
+    plugins.stopFollowing()
+    let finished = finished
+    hosts.drain(
+      keepsAdmin: keepsAdmin, graceMilliseconds: UInt64(server.drainGraceMilliseconds),
+      timeoutMilliseconds: UInt64(server.drainTimeoutMilliseconds), timedOut: { finished.signal() })
+    return true
+  }
+
+  // MARK: Rolling restart
+
+  /// How long a new process may take until it serves.
+  private static let successorMilliseconds: Int32 = 60_000
+
+  private func startSuccessor(_ hosts: LoopHosts) {
+    restart.withLock { restart in
+      guard restart.starting == nil, !state.isDraining.load(ordering: .relaxed) else {
+        return logger.warning("a rolling restart or the end is under way: SIGUSR2 is ignored")
+      }
+      // Of a restart that has failed.
+      restart.thread?.join()
+      // Any id but that of a process: what the thread below replaces.
+      restart.starting = 0
+      do throws(LoopError) {
+        restart.thread = try NamedThread(name: "hw-restart") { [self] in handOver(hosts) }
+      } catch {
+        restart.starting = nil
+        logger.error("rolling restart: \(error)")
+      }
+    }
+  }
+
+  /// Starts the new process and waits until it serves; runs on a thread of its own.
+  private func handOver(_ hosts: LoopHosts) {
+    notification.send(.reloading)
+    var outcome = Successor.Outcome.failed("")
+    do {
+      let listeners = try hosts.duplicateListeners()
+      defer { for descriptor in listeners.flatMap(\.descriptors) { close(descriptor) } }
+      let successor = try Successor(launch, listeners)
+      logger.notice("rolling restart: process \(successor.id) starts")
+      restart.withLock {
+        $0.starting = successor.id
+        // The end has begun while it was started.
+        if state.isDraining.load(ordering: .relaxed) { kill(successor.id, SIGTERM) }
+      }
+      outcome = successor.wait(milliseconds: Self.successorMilliseconds) {
+        restart.withLock { $0.starting = nil }
+      }
+      if outcome == .serves {
+        logger.notice("rolling restart: process \(successor.id) serves")
+        notification.send(.handedOver(to: successor.id))
+        _ = drain(hosts, keepsAdmin: false)
+      }
+    } catch {
+      outcome = .failed("\(error)")
+    }
+    restart.withLock { $0.starting = nil }
+    if case .failed(let reason) = outcome {
+      notification.send(.ready)
+      logger.error("rolling restart failed, this process goes on: \(reason)")
+    }
   }
 
   // MARK: Changes
 
-  private func drain(_ hosts: LoopHosts) {
-    guard !state.isDraining.exchange(true, ordering: .relaxed) else { return }
-    logger.notice("draining")
-    let finished = finished
-    hosts.drain(
-      timeoutMilliseconds: inForce.withLock {
-        UInt64($0.snapshot.configuration.server.drainTimeoutMilliseconds)
-      },
-      timedOut: { finished.signal() })
-  }
-
   /// Reads the configuration again. One reload at a time; a signal during one asks for another after it.
   private func reload(_ hosts: LoopHosts) {
+    guard !state.isDraining.load(ordering: .relaxed) else { return }
     let starts = inForce.withLock { state in
       state.reloadAgain = state.isReloading
       defer { state.isReloading = true }
@@ -142,7 +240,9 @@ public final class Server: Sendable {
     }
     guard starts else { return }
     Task.detached { [self] in
+      notification.send(.reloading)
       await reloadOnce(hosts)
+      notification.send(.ready)
       let again = inForce.withLock { state in
         state.isReloading = false
         defer { state.reloadAgain = false }
@@ -154,7 +254,7 @@ public final class Server: Sendable {
 
   private func reloadOnce(_ hosts: LoopHosts) async {
     let result = Configuration.load(
-      path: configurationPath, plugins: registry.declarations, environment: environment)
+      path: configurationPath, plugins: registry.declarations, environment: launch.environment)
     guard let configuration = result.configuration else {
       for problem in result.problems { logger.error("configuration refused: \(problem)") }
       return
