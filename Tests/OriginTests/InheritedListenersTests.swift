@@ -24,7 +24,8 @@ import Testing
     #expect(inherited.take(.listen, any) == [5])
     #expect(inherited.take(.listen, any) == [])
     #expect(inherited.take(.listen, ListenAddress(host: "::1", port: 8080)) == [6])
-    #expect(inherited.take(.listen, ListenAddress(host: "127.0.0.1", port: 9090)) == [], "that is the admin's")
+    #expect(
+      inherited.take(.listen, ListenAddress(host: "127.0.0.1", port: 9090)) == [], "that is the admin's")
     #expect(inherited.take(.admin, ListenAddress(host: "127.0.0.1", port: 9090)) == [7])
   }
 
