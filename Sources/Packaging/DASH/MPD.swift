@@ -32,7 +32,7 @@ public enum MPD {
   ///     By byte ranges, renditions whose file has no `sidx` are left out.
   ///   - baseURL: what children are resolved against, such as `g/0123456789ab/`; `nil` for the
   ///     URL of the MPD itself.
-  ///   - uriSuffix: put behind every child, such as a signed query with its question mark, or empty.
+  ///   - uriSuffix: put behind every child, such as a query with its question mark, `ManifestTemplate.suffix`, or empty.
   ///   - protection: of all pictures and sounds; `nil` for clear media.
   /// - Complexity: linear in the segments and key frames of all renditions.
   public static func bytes(
@@ -99,7 +99,7 @@ public enum MPD {
   struct Context {
     let isOnDemand: Bool
     let targetDurationSeconds: UInt64
-    /// The suffix as a URI reference, and as a SegmentTemplate wants it.
+    /// The suffix as a URI reference, and as a SegmentTemplate wants it; both escaped.
     let suffix: [UInt8]
     let templateSuffix: [UInt8]
     let longestMilliseconds: UInt64
@@ -111,10 +111,11 @@ public enum MPD {
       isOnDemand = form == .byteRanges
       self.protection = protection?.bytes ?? []
       targetDurationSeconds = presentation.targetDurationSeconds
-      suffix = URIText.reference(uriSuffix)
+      let suffix = URIText.suffix(uriSuffix)
+      self.suffix = Self.escaped(suffix)
       // A dollar sign starts an identifier in a template and stands for itself when doubled
       // (ISO/IEC 23009-1 §5.3.9.4.4).
-      templateSuffix = suffix.flatMap { $0 == 0x24 ? [0x24, 0x24] : [$0] }
+      templateSuffix = Self.escaped(suffix.flatMap { $0 == 0x24 ? [0x24, 0x24] : [$0] })
       longestMilliseconds = presentation.renditions.reduce(0) { longest, rendition in
         let longestTicks = rendition.segments.reduce(UInt64(0)) { max($0, $1.durationTicks) }
         return max(
@@ -122,6 +123,13 @@ public enum MPD {
           ExactDuration.scaled(
             longestTicks, by: 1000, over: UInt64(rendition.track.timescale), rounding: .up))
       }
+    }
+
+    private static func escaped(_ suffix: [UInt8]) -> [UInt8] {
+      guard suffix != [ManifestTemplate.mark] else { return suffix }
+      var writer = TextWriter(capacityBytes: suffix.count + 32)
+      writer.escaped(suffix)
+      return writer.bytes
     }
 
     func canAddress(_ rendition: PresentationRendition) -> Bool {
@@ -210,7 +218,7 @@ public enum MPD {
     writer.literal("\" bandwidth=\"1000\">\n        <BaseURL>")
     writer.raw(URIText.pathSegment(subtitle.name))
     writer.literal(".vtt")
-    writer.escaped(context.suffix)
+    writer.raw(context.suffix)
     writer.literal("</BaseURL>\n      </Representation>\n    </AdaptationSet>\n")
   }
 

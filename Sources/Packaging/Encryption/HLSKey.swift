@@ -22,6 +22,8 @@ public struct HLSKey: Sendable, Equatable {
   public var method: Method
   /// Where the key is; the form depends on `keyFormat`.
   public var uri: String
+  /// Put behind it, where the key is a child of the playlist; see `MediaPlaylist.bytes`.
+  public var uriSuffix: String
   /// 16 bytes. Wanted with `aes128`; the other methods have theirs in the media.
   public var iv: [UInt8]?
   /// `nil` means `identity`: the URI leads to the 16 bytes of the key.
@@ -30,11 +32,12 @@ public struct HLSKey: Sendable, Equatable {
   public var keyFormatVersions: String?
 
   public init(
-    method: Method, uri: String, iv: [UInt8]? = nil, keyFormat: String? = nil,
+    method: Method, uri: String, uriSuffix: String = "", iv: [UInt8]? = nil, keyFormat: String? = nil,
     keyFormatVersions: String? = nil
   ) {
     self.method = method
     self.uri = uri
+    self.uriSuffix = uriSuffix
     self.iv = iv
     self.keyFormat = keyFormat
     self.keyFormatVersions = keyFormatVersions
@@ -59,7 +62,7 @@ public struct HLSKey: Sendable, Equatable {
   public var sessionLine: [UInt8] { line(tag: "#EXT-X-SESSION-KEY:") }
 
   private func line(tag: StaticString) -> [UInt8] {
-    let uri = URIText.reference(uri)
+    let uri = URIText.reference(uri) + URIText.suffix(uriSuffix)
     var writer = TextWriter(capacityBytes: 160 + uri.count)
     writer.literal(tag)
     switch method {

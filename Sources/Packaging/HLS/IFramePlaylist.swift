@@ -26,7 +26,7 @@ public enum IFramePlaylist {
   /// - Parameters:
   ///   - form: byte ranges have the same I-frame playlist as fragments.
   ///   - uriPrefix: put in front of every child, such as `../g/0123456789ab/source/`, or empty.
-  ///   - uriSuffix: put behind every child, such as a signed query with its question mark, or empty.
+  ///   - uriSuffix: put behind every child, such as a query with its question mark, `ManifestTemplate.suffix`, or empty.
   ///   - targetDurationSeconds: `Presentation.targetDurationSeconds`; raised where a key frame lasts longer.
   ///   - keys: see `MediaPlaylist.bytes`.
   /// - Complexity: linear in the key frames; one allocation but for the two encoded affixes.
@@ -35,7 +35,7 @@ public enum IFramePlaylist {
     uriSuffix: String = "", targetDurationSeconds: UInt64, keys: [HLSKey] = []
   ) -> [UInt8] {
     let prefix = URIText.reference(uriPrefix)
-    let suffix = URIText.reference(uriSuffix)
+    let suffix = URIText.suffix(uriSuffix)
     let isTransport = form == .transport
     var lines = SegmentLines(
       stem: "iframe_", fileExtension: isTransport ? ".ts" : ".m4s", prefix: prefix, suffix: suffix,

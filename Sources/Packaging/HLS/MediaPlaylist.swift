@@ -34,7 +34,7 @@ public enum MediaPlaylist {
   /// - Parameters:
   ///   - uriPrefix: put in front of every child, such as `../g/0123456789ab/source/`, or empty. Bytes that
   ///     no URI may hold are percent-encoded. It names the folder of the rendition in every form.
-  ///   - uriSuffix: put behind every child, such as a signed query with its question mark, or empty.
+  ///   - uriSuffix: put behind every child, such as a query with its question mark, `ManifestTemplate.suffix`, or empty.
   ///   - targetDurationSeconds: `Presentation.targetDurationSeconds`, so that all renditions state
   ///     the same; `nil` takes it from `segments` alone.
   ///   - segmentsAreIndependent: whether every segment starts with a sync sample.
@@ -47,7 +47,7 @@ public enum MediaPlaylist {
     form: DeliveryForm = .fragments, name: String = "", keys: [HLSKey] = []
   ) -> [UInt8] {
     let prefix = URIText.reference(uriPrefix)
-    let suffix = URIText.reference(uriSuffix)
+    let suffix = URIText.suffix(uriSuffix)
     var lines = SegmentLines(
       stem: "segment_", fileExtension: form == .transport ? ".ts" : ".m4s", prefix: prefix, suffix: suffix,
       timescale: track.timescale)

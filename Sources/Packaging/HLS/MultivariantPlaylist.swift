@@ -21,7 +21,7 @@ public enum MultivariantPlaylist {
   ///   - form: how media is delivered; renditions that it cannot carry are left out.
   ///   - uriPrefix: put in front of every child, such as `g/0123456789ab/`, or empty; what follows is
   ///     `{rendition}/playlist.m3u8`, with `_ts` or `_byterange` behind `playlist` in the other forms.
-  ///   - uriSuffix: put behind every child, such as a signed query with its question mark, or empty.
+  ///   - uriSuffix: put behind every child, such as a query with its question mark, `ManifestTemplate.suffix`, or empty.
   ///   - sessionKeys: of all renditions, for players that ask for licenses before they have a media playlist.
   /// - Complexity: linear in the segments and key frames of all renditions, for the peak rates.
   public static func bytes(
@@ -38,7 +38,7 @@ public enum MultivariantPlaylist {
     let audio = children.filter { $0.track.kind == .audio }
     let groups = AudioGroup.groups(of: audio.map(\.rendition))
     var lines = MultivariantLines(
-      form: form, prefix: URIText.reference(uriPrefix), suffix: URIText.reference(uriSuffix),
+      form: form, prefix: URIText.reference(uriPrefix), suffix: URIText.suffix(uriSuffix),
       hasSubtitles: !presentation.subtitles.isEmpty,
       captions: video.reduce(into: []) { $0.formUnion($1.track.closedCaptions) },
       capacityBytes: 256 + 512 * (children.count + max(1, video.count) * groups.count)

@@ -11,14 +11,14 @@ public enum SubtitlePlaylist {
   ///   - timescale: ticks per second of that track.
   ///   - targetDurationSeconds: `Presentation.targetDurationSeconds`, so that all renditions state the same.
   ///   - uriPrefix: put in front of every child, or empty.
-  ///   - uriSuffix: put behind every child, such as a signed query with its question mark, or empty.
+  ///   - uriSuffix: put behind every child, such as a query with its question mark, `ManifestTemplate.suffix`, or empty.
   /// - Complexity: linear in the segments.
   public static func bytes(
     segments: [Segment], timescale: UInt32, targetDurationSeconds: UInt64, uriPrefix: String = "",
     uriSuffix: String = ""
   ) -> [UInt8] {
     let prefix = URIText.reference(uriPrefix)
-    let suffix = URIText.reference(uriSuffix)
+    let suffix = URIText.suffix(uriSuffix)
     var writer = TextWriter(capacityBytes: 160 + segments.count * (40 + prefix.count + suffix.count))
     writer.literal("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:")
     writer.decimal(targetDurationSeconds)

@@ -18,6 +18,11 @@ enum URIText {
     }
   }
 
+  /// The end of a reference, or the mark of one that is not known yet.
+  static func suffix(_ text: String) -> [UInt8] {
+    text == ManifestTemplate.suffix ? [ManifestTemplate.mark] : reference(text)
+  }
+
   private static func isUnreserved(_ byte: UInt8) -> Bool {
     switch byte {
     case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E: true
