@@ -86,7 +86,9 @@ final class OriginUnderTest: Sendable {
   private final class FixedAnswer: Router {
     private let make: @Sendable () -> Representation
     init(_ make: @escaping @Sendable () -> Representation) { self.make = make }
-    func answer(_ request: borrowing RequestHead, mayWait: Bool) -> Answer { .representation(make(), nil) }
+    func answer(
+      _ request: borrowing RequestHead, from client: () -> SocketAddress?, mayWait: Bool
+    ) -> Answer { .representation(make(), nil) }
   }
 }
 

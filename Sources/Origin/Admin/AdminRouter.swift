@@ -14,7 +14,9 @@ final class AdminRouter: Router {
     self.origin = origin
   }
 
-  func answer(_ request: borrowing RequestHead, mayWait: Bool) -> Answer {
+  func answer(
+    _ request: borrowing RequestHead, from client: () -> SocketAddress?, mayWait: Bool
+  ) -> Answer {
     guard request.method == .get || request.method == .head else { return .problem(.methodNotAllowed, nil) }
     switch String(decoding: [UInt8](copying: request.path), as: UTF8.self) {
     case "/healthz":

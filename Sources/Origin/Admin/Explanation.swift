@@ -28,20 +28,15 @@ public struct Explanation: Sendable {
       configuration.sites.enumerated().map { number, site in
         Site(site, number: number, plugins: plugins.plugins(of: site.name))
       })
-    let (host, target) = Self.split(url)
-    let text = "GET \(target) HTTP/1.1\r\nHost: \(host.isEmpty ? "localhost" : host)\r\n\r\n"
-    var head = RequestHead(limits: HTTPLimits())
-    var progress = ParseProgress()
-    let bytes = Array(text.utf8)
-    // The head is a view of these bytes, which must stay in place while it is used.
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
-    defer { buffer.deallocate() }
-    buffer.copyBytes(from: bytes)
-    switch head.parse(UnsafeRawBufferPointer(buffer), resuming: &progress) {
-    case .complete: try follow(head, host, sites, plugins, store)
-    case .incomplete: add("refused", "the URL is not complete")
-    case .failed(let error): add("refused", "\(error.status) \(error.message)")
+    let target = RequestTarget(url)
+    var refusal: String?
+    let refused = { (error: RequestError?) in
+      refusal = error.map { "\($0.status) \($0.message)" } ?? "the URL is not complete"
     }
+    try target.withHead(refused: refused) { head throws(StoreError) in
+      try follow(head, target.host, sites, plugins, store)
+    }
+    if let refusal { add("refused", refusal) }
   }
 
   private mutating func follow(
@@ -56,10 +51,20 @@ public struct Explanation: Sendable {
     add("path", String(decoding: path, as: UTF8.self))
     let names = plugins.members.filter { $0.site == site.name }.map(\.name)
     add("plugins", names.isEmpty ? "none" : names.joined(separator: ", "))
+    if site.originSecret != nil {
+      add("origin secret", "needed in \(site.configuration.originSecret.header); not looked at here")
+    }
+    var hasToken = false
     for handler in site.pipeline.access {
+      if let signed = handler as? SignedAccess {
+        for line in signed.explain(head, from: { nil }) { add(line.name, line.value) }
+      }
       let verdict: String
-      switch handler.check(head, in: site) {
+      switch handler.check(head, from: { nil }, in: site) {
       case .pass: verdict = "passes"
+      case .grant:
+        verdict = "passes with a token"
+        hasToken = true
       case .refuse(let problem): verdict = "refuses with \(problem.status) \(problem.code): \(problem.detail)"
       }
       add("access", "\(type(of: handler)) \(verdict)")
@@ -70,7 +75,8 @@ public struct Explanation: Sendable {
     let context = try ContentContext(store: store, site: site)
     _ = try context.reader.renew()
     defer { context.reader.end() }
-    context.nowSeconds = Store.wallClockMilliseconds() / 1000
+    context.begin(
+      site, nowSeconds: Store.wallClockMilliseconds() / 1000, mayWait: true, hasToken: hasToken)
     do throws(Problem) {
       try describe(target, in: context)
       try answer(target, site, context)
@@ -177,14 +183,5 @@ public struct Explanation: Sendable {
 
   private mutating func add(_ name: String, _ value: String) {
     entries.append(Entry(name: name, value: value))
-  }
-
-  /// Host (with its port) and the rest of a URL; a fragment is the client's own.
-  private static func split(_ url: String) -> (host: String, target: String) {
-    let url = url.split(separator: "#", omittingEmptySubsequences: false).first.map(String.init) ?? ""
-    guard let scheme = url.firstRange(of: "://") else { return ("", url.hasPrefix("/") ? url : "/" + url) }
-    let rest = url[scheme.upperBound...]
-    guard let slash = rest.firstIndex(of: "/") else { return (String(rest), "/") }
-    return (String(rest[..<slash]), String(rest[slash...]))
   }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Loop
 
 /// Numeric addresses, as the C library reads them.
 enum IPAddress {
@@ -14,5 +15,15 @@ enum IPAddress {
     var buffer = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
     guard inet_ntop(AF_INET6, &address, &buffer, socklen_t(buffer.count)) != nil else { return nil }
     return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  /// The form in which the server writes a client's address, or `nil` if `text` is no address: IPv4 that is mapped into
+  /// IPv6 becomes IPv4.
+  static func canonical(_ text: String) -> String? {
+    do throws(LoopError) {
+      return try SocketAddress(text.contains(":") ? "[\(text)]:0" : "\(text):0").host
+    } catch {
+      return nil
+    }
   }
 }

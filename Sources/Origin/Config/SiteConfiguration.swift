@@ -10,6 +10,7 @@ public struct SiteConfiguration: Sendable, Equatable {
   public var hosts: [String]
   /// The bearer tokens of the API. No token, no access.
   public var apiTokens: [Credential]
+  public var originSecret: OriginSecret
   public var signing: Signing
   public var packaging: Packaging
   public var encryption: Encryption
@@ -23,11 +24,6 @@ public struct SiteConfiguration: Sendable, Equatable {
   public struct Credential: Sendable, Equatable {
     public var id: String
     public var secret: Secret
-  }
-
-  public struct Signing: Sendable, Equatable {
-    /// Several are valid at a time.
-    public var keys: [Credential]
   }
 
   public struct Packaging: Sendable, Equatable {
@@ -82,7 +78,8 @@ public struct SiteConfiguration: Sendable, Equatable {
     self.file = file
     hosts = table.strings("hosts")
     apiTokens = Self.credentials(table.table("api").tables("tokens"))
-    signing = Signing(keys: Self.credentials(table.table("signing").tables("keys")))
+    originSecret = OriginSecret(table.table("origin_secret"))
+    signing = Signing(table.table("signing"))
     packaging = Packaging(segmentMilliseconds: table.table("packaging").durationMilliseconds("segment"))
 
     encryption = Encryption(table.table("encryption"))
@@ -117,7 +114,7 @@ public struct SiteConfiguration: Sendable, Equatable {
     }
   }
 
-  private static func credentials(_ tables: [ConfigTable]) -> [Credential] {
+  static func credentials(_ tables: [ConfigTable]) -> [Credential] {
     tables.compactMap { table in
       table.secret("secret").map { Credential(id: table.string("id"), secret: $0) }
     }
@@ -137,7 +134,7 @@ extension SiteConfiguration {
           example: ["media.example.com", "localhost"])
       ],
       sections: [
-        api, signing, packaging, Encryption.section, cache, cors, tags,
+        api, OriginSecret.section, Signing.section, packaging, Encryption.section, cache, cors, tags,
         ConfigSection(
           "plugins", "One section for each plugin that the site uses: `[plugins.NAME]`.",
           sections: plugins.map(\.section), role: .pluginList),
@@ -148,7 +145,7 @@ extension SiteConfiguration {
       })
   }
 
-  private static let credentialKeys: [ConfigKey] = [
+  static let credentialKeys: [ConfigKey] = [
     .string(
       "id", default: nil, .identifier, "The name under which logs and URLs mention it; unique in the list.",
       example: "k1"),
@@ -164,28 +161,6 @@ extension SiteConfiguration {
         "Bearer tokens that may use the API of this site. Without one, nobody may.",
         example: "[{ id = \"ops\", secret_file = \"secrets/ops.token\" }]")
     ])
-
-  private static let signing = ConfigSection(
-    "signing", "Signed URLs.",
-    keys: [
-      .bool(
-        "required", default: false,
-        "Whether media is refused without a valid signature. Not available in this version: `true` is an error."
-      ),
-      .tables(
-        "keys", of: credentialKeys, identity: "id",
-        "Keys that sign and verify. Several are valid at a time; a removed key ends at the next reload.",
-        example: "[{ id = \"k1\", secret_file = \"secrets/k1.key\" }]"),
-    ],
-    validate: { table in
-      guard table.bool("required") else { return [] }
-      return [
-        ConfigComplaint(
-          at: ["required"],
-          "signing.required is not available in this version: unsigned requests would still be answered",
-          code: .notAvailable)
-      ]
-    })
 
   private static let packaging = ConfigSection(
     "packaging", "How assets are cut for HLS and DASH.",
@@ -281,7 +256,7 @@ extension SiteConfiguration {
   }
 
   /// HTTP counts lifetimes in seconds: half a second would silently become nothing.
-  private static let wholeSeconds: @Sendable (ConfigTable) -> [ConfigComplaint] = { table in
+  static let wholeSeconds: @Sendable (ConfigTable) -> [ConfigComplaint] = { table in
     table.values.compactMap { name, value in
       guard case .durationMilliseconds(let milliseconds) = value, milliseconds % 1000 != 0 else { return nil }
       return ConfigComplaint(

@@ -1,6 +1,7 @@
 // The header fields of an answer, rendered once per representation: validators, caching, tags, CORS.
 
 import HTTP
+import Packaging
 import Store
 
 extension ContentContext {
@@ -11,6 +12,15 @@ extension ContentContext {
     _ info: AnswerInfo, contentType: String, etag: [UInt8], lastModifiedMilliseconds: Int64,
     slices: [BodySlice], validUntilSeconds: Int64? = nil
   ) -> Representation {
+    representation(
+      info, contentType: contentType, etag: etag, lastModifiedMilliseconds: lastModifiedMilliseconds,
+      slices: slices, template: nil, validUntilSeconds: validUntilSeconds)
+  }
+
+  func representation(
+    _ info: AnswerInfo, contentType: String, etag: [UInt8], lastModifiedMilliseconds: Int64,
+    slices: [BodySlice], template: ManifestTemplate?, validUntilSeconds: Int64?
+  ) -> Representation {
     // Never in the future: the clock may have been set back since the ingest (RFC 9110 §8.8.2.1).
     let modified = min(lastModifiedMilliseconds / 1000, nowSeconds)
     var fields = HeaderFields()
@@ -20,7 +30,8 @@ extension ContentContext {
     site.addFields(to: &fields, for: info)
     return Representation(
       info: info, fields: fields, contentType: Array(contentType.utf8), etag: etag,
-      lastModifiedSeconds: modified, slices: slices, validUntilSeconds: validUntilSeconds)
+      lastModifiedSeconds: modified, slices: slices, validUntilSeconds: validUntilSeconds,
+      needsToken: needsToken, signed: template.map { SignedManifest($0, fields, info, site) })
   }
 }
 

@@ -16,8 +16,9 @@ extension AssetContent {
       )
     }
     return .playlist(
+      in: context,
       MultivariantPlaylist.bytes(
-        presentation, form: form, uriPrefix: edition.childPrefix,
+        presentation, form: form, uriPrefix: edition.childPrefix, uriSuffix: context.childSuffix,
         sessionKeys: edition.protection?.sessionKeys ?? []))
   }
 
@@ -25,14 +26,11 @@ extension AssetContent {
   {
     let presentation = try edition.presentation(in: context)
     let base = edition.childPrefix
-    return MadeAnswer(
-      kind: .manifest, mediaType: "application/dash+xml",
-      slices: [
-        .bytes(
-          MPD.bytes(
-            presentation, form: form, baseURL: base.isEmpty ? nil : base,
-            protection: edition.protection?.contentProtection))
-      ])
+    return .manifest(
+      MPD.bytes(
+        presentation, form: form, baseURL: base.isEmpty ? nil : base, uriSuffix: context.childSuffix,
+        protection: edition.protection?.contentProtection),
+      mediaType: "application/dash+xml", isXML: true, in: context)
   }
 
   func mediaPlaylist(
@@ -42,10 +40,11 @@ extension AssetContent {
     guard let rendition = presentation.renditions.first(where: { $0.name == name }) else { throw .notFound }
     if form == .transport { try requireTransport(rendition.track) }
     return .playlist(
+      in: context,
       MediaPlaylist.bytes(
         track: rendition.track,
         segments: form == .transport ? presentation.transportSegments(of: rendition) : rendition.segments,
-        uriPrefix: edition.childPrefix(rendition: name),
+        uriPrefix: edition.childPrefix(rendition: name), uriSuffix: context.childSuffix,
         targetDurationSeconds: presentation.targetDurationSeconds,
         segmentsAreIndependent: rendition.segmentsAreIndependent, form: form, name: name,
         keys: try keys(of: name, edition, context)))
@@ -60,9 +59,10 @@ extension AssetContent {
     else { throw .notFound }
     if form == .transport { try requireTransport(rendition.track) }
     return .playlist(
+      in: context,
       IFramePlaylist.bytes(
         track: rendition.track, keyFrames: rendition.keyFrames, form: form,
-        uriPrefix: edition.childPrefix(rendition: name),
+        uriPrefix: edition.childPrefix(rendition: name), uriSuffix: context.childSuffix,
         targetDurationSeconds: presentation.targetDurationSeconds,
         keys: try keys(of: name, edition, context)))
   }

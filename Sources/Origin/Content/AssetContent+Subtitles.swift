@@ -15,9 +15,11 @@ extension AssetContent {
       guard form != .byteRanges else { throw .notFound }
       let prefix = edition.childPrefix(rendition: record.name) + (form == .transport ? "ts_" : "")
       return .playlist(
+        in: context,
         SubtitlePlaylist.bytes(
           segments: leader.segments, timescale: leader.track.timescale,
-          targetDurationSeconds: presentation.targetDurationSeconds, uriPrefix: prefix))
+          targetDurationSeconds: presentation.targetDurationSeconds, uriPrefix: prefix,
+          uriSuffix: context.childSuffix))
     case .subtitleSegment(let number, let form):
       let segments = SubtitleSegments(
         try context.subtitles(record.blob), segments: leader.segments, timescale: leader.track.timescale,

@@ -99,7 +99,7 @@ struct AssetContent: ContentHandler {
     context.representation(
       edition.info(answer.kind, rendition: rendition, in: context), contentType: answer.mediaType,
       etag: edition.etag(of: resource, in: context), lastModifiedMilliseconds: edition.ingestedMilliseconds,
-      slices: answer.slices, validUntilSeconds: edition.validUntilSeconds)
+      slices: answer.slices, template: answer.template, validUntilSeconds: edition.validUntilSeconds)
   }
 
   private func part(
@@ -132,8 +132,22 @@ struct MadeAnswer {
   let kind: AnswerKind
   let mediaType: String
   let slices: [BodySlice]
+  /// Of a manifest whose children may have to carry a token.
+  var template: ManifestTemplate?
 
-  static func playlist(_ bytes: [UInt8]) -> MadeAnswer {
-    MadeAnswer(kind: .manifest, mediaType: AssetContent.playlistMediaType, slices: [.bytes(bytes)])
+  static func playlist(in context: ContentContext, _ bytes: [UInt8]) -> MadeAnswer {
+    manifest(bytes, mediaType: AssetContent.playlistMediaType, isXML: false, in: context)
+  }
+
+  /// - Parameter bytes: written with `context.childSuffix`.
+  static func manifest(
+    _ bytes: [UInt8], mediaType: String, isXML: Bool, in context: ContentContext
+  ) -> MadeAnswer {
+    guard !context.childSuffix.isEmpty else {
+      return MadeAnswer(kind: .manifest, mediaType: mediaType, slices: [.bytes(bytes)])
+    }
+    let template = ManifestTemplate(marked: bytes, isXML: isXML)
+    return MadeAnswer(
+      kind: .manifest, mediaType: mediaType, slices: [.bytes(template.bytes)], template: template)
   }
 }

@@ -1,13 +1,16 @@
 // `/blob/{sha256}`: a blob by its name, for other origins and workers that hold a bearer token.
 
 import HTTP
+import Loop
 import Store
 
 /// Lets only requests with one of the site's API tokens reach `/blob/` (RFC 6750 §2.1).
 struct BlobAccess: AccessHandler {
   private static let prefix: [UInt8] = Array("/blob/".utf8)
 
-  func check(_ request: borrowing RequestHead, in site: Site) -> AccessVerdict {
+  func check(
+    _ request: borrowing RequestHead, from client: () -> SocketAddress?, in site: Site
+  ) -> AccessVerdict {
     let path = request.path
     guard path.count >= Self.prefix.count else { return .pass }
     for index in Self.prefix.indices where path[index] != Self.prefix[index] { return .pass }

@@ -17,6 +17,10 @@ public final class ContentContext {
   public internal(set) var nowSeconds: Int64 = 0
   /// Whether a handler may answer `.cold`; if not it waits for the disk.
   public internal(set) var mayWait = true
+  /// Whether the request being answered brought a valid token.
+  var hasToken = false
+  /// Whether what is being made may be answered to requests with a valid token alone.
+  private(set) var needsToken = false
   /// Sites that share a blob may cut it to different lengths.
   private struct IndexKey: Hashable {
     let blob: BlobID
@@ -43,6 +47,26 @@ public final class ContentContext {
     self.site = site
     reader = try store.makeReader()
   }
+
+  /// Turns to another request.
+  func begin(_ site: Site, nowSeconds: Int64, mayWait: Bool, hasToken: Bool) {
+    self.site = site
+    self.nowSeconds = nowSeconds
+    self.mayWait = mayWait
+    self.hasToken = hasToken
+    needsToken = false
+  }
+
+  /// Says that what is being made is private: only requests with a valid token get it, now and from the hot table.
+  ///
+  /// - Throws: `.assetPrivate` where this request has none.
+  public func requireToken() throws(Problem) {
+    needsToken = true
+    guard hasToken else { throw .assetPrivate }
+  }
+
+  /// What children of manifests end with: nothing, or the mark of a token that each viewer's copy gets.
+  var childSuffix: String { site.signs ? ManifestTemplate.suffix : "" }
 
   /// Forgets open files, so that blobs that scrub or gc took away are not served from memory.
   func catalogMoved() { openBlobs.removeAll() }

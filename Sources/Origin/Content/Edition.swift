@@ -35,11 +35,7 @@ struct Edition {
         site: site, id: target.id, generation: generation, nowMilliseconds: context.nowSeconds * 1000)
     } catch { throw Problem(error) }
     guard let asset, let record, let source = record.source else { throw .notFound }
-    if asset.privacy == .private {
-      throw Problem(
-        status: 403, code: "asset-private", title: "Private asset",
-        detail: "This asset is marked private and is not delivered.")
-    }
+    if asset.privacy == .private { try context.requireToken() }
     if let replaced = record.replacedMilliseconds {
       validUntilSeconds = replaced / 1000 + Int64(context.store.options.graceSeconds)
     } else {

@@ -133,19 +133,23 @@ struct Protection {
   /// The keys of a media playlist.
   func playlistKeys(of track: IndexedTrack, _ edition: Edition, in context: ContentContext) -> [HLSKey] {
     var uri = edition.keyReference
+    let suffix = settings.keyURI == nil ? context.childSuffix : ""
     if let template = settings.keyURI {
       uri = template.split(separator: "{id}", omittingEmptySubsequences: false)
         .joined(separator: edition.assetID)
     }
     guard let scheme = method.scheme else {
-      return [HLSKey(method: .aes128, uri: uri, iv: vector(of: track, edition, in: context))]
+      return [
+        HLSKey(method: .aes128, uri: uri, uriSuffix: suffix, iv: vector(of: track, edition, in: context))
+      ]
     }
     // Nobody is sent to an address that answers 403, unless there is no other.
     let hasAddress = settings.servesKey || settings.keyURI != nil || settings.systems.isEmpty
     // FairPlay has no box: its address is known by its scheme.
     let isFairPlay = uri.hasPrefix("skd:")
     let own = HLSKey(
-      method: HLSKey.Method(scheme), uri: uri, keyFormat: isFairPlay ? "com.apple.streamingkeydelivery" : nil,
+      method: HLSKey.Method(scheme), uri: uri, uriSuffix: suffix,
+      keyFormat: isFairPlay ? "com.apple.streamingkeydelivery" : nil,
       keyFormatVersions: isFairPlay ? "1" : nil)
     return (hasAddress ? [own] : []) + sessionKeys
   }

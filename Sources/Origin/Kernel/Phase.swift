@@ -9,15 +9,21 @@
 // All handlers run on a loop thread and must not block; what has to wait returns `.suspended`.
 
 public import HTTP
+public import Loop
 public import Store
 
 /// Decides whether a request may be answered. Runs for every request of the site, GET or not.
 public protocol AccessHandler: Sendable {
-  func check(_ request: borrowing RequestHead, in site: Site) -> AccessVerdict
+  /// - Parameter client: looks up the client's address; nil where the connection has just ended. Ask only when it matters.
+  func check(
+    _ request: borrowing RequestHead, from client: () -> SocketAddress?, in site: Site
+  ) -> AccessVerdict
 }
 
 public enum AccessVerdict: Sendable {
   case pass
+  /// Passes with a valid token, which also opens private assets and may travel on in manifests.
+  case grant(AccessGrant)
   case refuse(Problem)
 }
 

@@ -27,8 +27,14 @@ public struct Pipeline: Sendable {
   public let headerFilters: [any HeaderFilter]
   public let logs: [any AccessLogger]
 
+  /// For a site without settings of its own.
   public init(plugins: [any Plugin]) {
+    self.init(.defaults, plugins: plugins)
+  }
+
+  init(_ configuration: SiteConfiguration, plugins: [any Plugin]) {
     var builder = PipelineBuilder()
+    if let signed = SignedAccess(configuration.signing) { builder.add(signed) }
     for plugin in plugins { plugin.join(&builder) }
     builder.add(BlobAccess())
     builder.add(PathLocator())

@@ -59,6 +59,10 @@ extension Problem {
     detail: "This path needs an Authorization header with a bearer token of the site.",
     fields: [.init("WWW-Authenticate", "Bearer")])
 
+  static let assetPrivate = Problem(
+    status: 403, code: "asset-private", title: "Private asset",
+    detail: "This asset is marked private: it is delivered to signed URLs alone.")
+
   public static let methodNotAllowed = Problem(
     status: 405, code: "method-not-allowed", title: "Method not allowed",
     detail: "This path answers GET, HEAD and OPTIONS.", fields: [.init("Allow", "GET, HEAD, OPTIONS")])

@@ -163,13 +163,16 @@ final class Connection: ClientConnection {
 
   // MARK: Answering
 
+  /// Who asks. A system call: looked up only where it matters.
+  var clientAddress: SocketAddress? { socket.remoteAddress }
+
   private func dispatch(_ bytes: UnsafeRawBufferPointer, _ rest: UnsafeRawBufferPointer) {
     prepareBody()
     owner.nameRequest(fromHead: true)
     if startedNanoseconds == 0, owner.snapshot.logsExchanges {
       startedNanoseconds = ExchangeRecord.monotonicNanoseconds()
     }
-    switch router.answer(owner.head, mayWait: waits < Self.mostWaits) {
+    switch router.answer(owner.head, from: { clientAddress }, mayWait: waits < Self.mostWaits) {
     case .representation(let representation, let site):
       respond(representation, site: site)
     case .problem(let problem, let site):
@@ -301,7 +304,7 @@ final class Connection: ClientConnection {
     let logs = site?.pipeline.logs ?? []
     if owner.snapshot.accessLog != nil || !logs.isEmpty {
       exchange = ExchangeRecord(
-        owner, socket, site, status: status, kind: kind, startedNanoseconds: startedNanoseconds)
+        owner, clientAddress, site, status: status, kind: kind, startedNanoseconds: startedNanoseconds)
       startedNanoseconds = 0
     } else {
       exchange = nil

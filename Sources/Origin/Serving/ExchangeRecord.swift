@@ -11,7 +11,7 @@ final class ExchangeRecord {
   private var record: AccessRecord
 
   init(
-    _ owner: OriginLoop, _ socket: Socket, _ site: Site?, status: UInt16, kind: AnswerKind,
+    _ owner: OriginLoop, _ client: SocketAddress?, _ site: Site?, status: UInt16, kind: AnswerKind,
     startedNanoseconds: UInt64
   ) {
     self.site = site
@@ -21,7 +21,7 @@ final class ExchangeRecord {
     let isParsed = status != 400 && status != 414 && status != 431 && status != 408 || site != nil
     record = AccessRecord(
       site: site?.name, startedMilliseconds: Self.wallMilliseconds(), durationMicroseconds: 0,
-      remoteAddress: socket.remoteAddress?.host ?? "-", method: isParsed ? "\(owner.head.method.name)" : "-",
+      remoteAddress: client?.host ?? "-", method: isParsed ? "\(owner.head.method.name)" : "-",
       target: isParsed ? Self.redacted([UInt8](copying: owner.head.rawTarget)) : [0x2D],
       host: isParsed ? [UInt8](copying: owner.head.host) : [],
       versionMinor: isParsed ? owner.head.versionMinor : 1,

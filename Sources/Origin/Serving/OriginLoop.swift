@@ -38,7 +38,10 @@ enum Answer {
 /// Makes answers to parsed request heads: a loop does for the sites, the admin router for its own pages.
 protocol Router: AnyObject {
   /// - Parameter mayWait: whether `.cold` is an answer; if not, the disk is waited for.
-  func answer(_ request: borrowing RequestHead, mayWait: Bool) -> Answer
+  /// - Parameter client: looks up the address of the client.
+  func answer(
+    _ request: borrowing RequestHead, from client: () -> SocketAddress?, mayWait: Bool
+  ) -> Answer
 }
 
 /// Not `Sendable`: it is made, used and let go on its loop's thread alone.
@@ -177,16 +180,26 @@ final class OriginLoop: Router {
   }
 
   /// Answers a request from the hot table, or makes the answer.
-  func answer(_ request: borrowing RequestHead, mayWait: Bool) -> Answer {
+  func answer(
+    _ request: borrowing RequestHead, from client: () -> SocketAddress?, mayWait: Bool
+  ) -> Answer {
     guard let site = snapshot.sites.site(for: request.host) else { return .problem(.unknownSite, nil) }
+    if let secret = site.originSecret, !secret.admits(request) {
+      return .problem(.originSecretRequired, site)
+    }
     switch request.method {
     case .get, .head: break
     case .options: return .preflight(site)
     case .other: return .problem(.methodUnknown, site)
     default: return .problem(.methodNotAllowed, site)
     }
+    var grant: AccessGrant?
     for handler in site.pipeline.access {
-      if case .refuse(let problem) = handler.check(request, in: site) { return .problem(problem, site) }
+      switch handler.check(request, from: client, in: site) {
+      case .pass: continue
+      case .grant(let given): grant = given
+      case .refuse(let problem): return .problem(problem, site)
+      }
     }
     do throws(StoreError) {
       if hot.follow(try context.reader.renew()) { context.catalogMoved() }
@@ -198,13 +211,18 @@ final class OriginLoop: Router {
     if let known = hot.representation(site: site.number, path: request.path, nowSeconds: now) {
       counters.hotHits.add(1)
       if let wish = hot.takeWish() { assemble(wish) }
-      return .representation(known, site)
+      if grant == nil {
+        return known.needsToken ? .problem(.assetPrivate, site) : .representation(known, site)
+      }
+      return .representation(known.copy(for: grant), site)
     }
     counters.hotMisses.add(1)
-    context.site = site
-    context.nowSeconds = now
-    context.mayWait = mayWait
-    do throws(Problem) { return try make([UInt8](copying: request.path), site) } catch {
+    context.begin(site, nowSeconds: now, mayWait: mayWait, hasToken: grant != nil)
+    do throws(Problem) {
+      let answer = try make([UInt8](copying: request.path), site)
+      guard grant != nil, case .representation(let made, let site) = answer else { return answer }
+      return .representation(made.copy(for: grant), site)
+    } catch {
       return .problem(error, site)
     }
   }

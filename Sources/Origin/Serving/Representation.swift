@@ -53,6 +53,10 @@ public final class Representation: Sendable {
   let lengthBytes: UInt64
   /// Wall clock second after which the answer must be made anew; nil: when the catalog changes.
   let validUntilSeconds: Int64?
+  /// Only requests with a valid token are answered with this.
+  let needsToken: Bool
+  /// How the manifest becomes one viewer's; nil for what names no children, and for sites that do not sign.
+  let signed: SignedManifest?
 
   /// - Parameters:
   ///   - fields: everything a request does not change, without Content-Type and validators.
@@ -60,8 +64,11 @@ public final class Representation: Sendable {
   ///   - slices: in order; empty ones are left out, so that every slice that is sent makes progress.
   init(
     info: AnswerInfo, fields: HeaderFields, contentType: [UInt8], etag: [UInt8],
-    lastModifiedSeconds: Int64, slices: [BodySlice], validUntilSeconds: Int64? = nil
+    lastModifiedSeconds: Int64, slices: [BodySlice], validUntilSeconds: Int64? = nil,
+    needsToken: Bool = false, signed: SignedManifest? = nil
   ) {
+    self.needsToken = needsToken
+    self.signed = signed
     self.info = info
     self.contentType = contentType
     self.etag = [0x22] + etag + [0x22]
@@ -88,12 +95,15 @@ public final class Representation: Sendable {
     lastModifiedSeconds = other.lastModifiedSeconds
     lengthBytes = slices.reduce(0) { $0 + $1.count }
     validUntilSeconds = other.validUntilSeconds
+    needsToken = other.needsToken
+    signed = other.signed
     self.slices = slices
   }
 
   /// What this value keeps in memory, in bytes, for the hot table's budget.
   var costBytes: Int {
     var cost = 512 + fieldLines.count + untypedFieldLines.count + slices.count * 40
+    if let signed { cost += signed.costBytes }
     for case .bytes(let bytes) in slices.lazy.map(\.source) { cost += bytes.count }
     return cost
   }

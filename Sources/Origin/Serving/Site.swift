@@ -9,13 +9,19 @@ public final class Site: Sendable {
   /// Distinguishes the sites of one configuration in the hot table.
   let number: Int
   let preflightLines: [UInt8]
+  /// Nil: everybody may ask.
+  let originSecret: OriginSecret?
+  /// Whether children of manifests may have to carry a token.
+  let signs: Bool
 
   public var name: String { configuration.name }
 
   init(_ configuration: SiteConfiguration, number: Int, plugins: [any Plugin]) {
     self.configuration = configuration
     self.number = number
-    pipeline = Pipeline(plugins: plugins)
+    pipeline = Pipeline(configuration, plugins: plugins)
+    originSecret = OriginSecret(configuration.originSecret)
+    signs = !configuration.signing.verifiers.isEmpty
     preflightLines = Self.preflight(configuration.cors).lines()
   }
 
