@@ -165,6 +165,15 @@ extension Socket {
     startRawReading()
   }
 
+  /// A layer's peer has said that it sends nothing more: as if the end had been read.
+  public func deliverEnd() {
+    loop.preconditionOnLoop()
+    guard isOpen, !isInputEnded, lingering == nil else { return }
+    stopReading()
+    isInputEnded = true
+    delegate?.socketDidReachEnd(self)
+  }
+
   private func startRawReading() {
     isReading = true
     // Fails only for handles that are closing or not readable, which isOpen has excluded.

@@ -29,6 +29,7 @@ public final class ServerUnderTest: Sendable {
     /// The process that serves after rolling restarts; nil as long as it is the child itself.
     var successor: pid_t?
     var restarts = 0
+    var tlsPort = 0
   }
 
   public let folder: TemporaryFolder
@@ -100,21 +101,22 @@ public final class ServerUnderTest: Sendable {
     let child = try ChildProcess(
       words[0], Array(words.dropFirst()), environment: environment, folder: folder.url.path,
       descriptors: descriptors)
-    let ports: (Int, Int)?? = child.wait(until: .now + timeout) { state in
+    let ports: (Int, Int, Int)?? = child.wait(until: .now + timeout) { state in
       let lines = (state.output + [10] + state.errors).split(separator: 10)
       if let port = Self.port(in: lines, after: "listening http://127.0.0.1:"),
         let admin = Self.port(in: lines, after: "admin http://127.0.0.1:")
       {
-        return .some((port, admin))
+        // Said before the admin port, where there is one.
+        return .some((port, admin, Self.port(in: lines, after: "listening https://127.0.0.1:") ?? 0))
       }
       // The program ended: stop waiting, with no ports.
       return state.status != nil && state.openPipes == 0 ? .some(nil) : nil
     }
-    guard let found = ports, let (port, admin) = found else {
+    guard let found = ports, let (port, admin, tls) = found else {
       child.signal(SIGKILL)
       throw SupportError("the server did not say its ports\n\(Self.text(child.written.errors.suffix(4000)))")
     }
-    running.update { $0 = Running(child: child, port: port, adminPort: admin) }
+    running.update { $0 = Running(child: child, port: port, adminPort: admin, tlsPort: tls) }
   }
 
   /// SIGTERM, then the end of the process; its exit code (0 after a clean drain) or minus a signal.
@@ -172,6 +174,8 @@ public final class ServerUnderTest: Sendable {
   }
   public var processID: Int32 { running.update { $0.successor ?? $0.child?.id ?? 0 } }
   public var port: Int { running.update { $0.port } }
+  /// 0 where nothing is encrypted.
+  public var tlsPort: Int { running.update { $0.tlsPort } }
   public var adminPort: Int { running.update { $0.adminPort } }
   public func url(_ path: String) -> String { "http://127.0.0.1:\(port)\(path)" }
 

@@ -31,6 +31,11 @@ enum Metrics {
     family(
       "requests_malformed_total", "counter", "Request heads refused by the parser.",
       sum { $0.badRequests.value })
+    family("tls_handshakes_total", "counter", "TLS handshakes completed.", sum { $0.tlsHandshakes.value })
+    family(
+      "tls_resumptions_total", "counter", "TLS handshakes that resumed a session.",
+      sum { $0.tlsResumptions.value })
+    family("tls_failures_total", "counter", "TLS handshakes that failed.", sum { $0.tlsFailures.value })
     family("timeouts_total", "counter", "Connections ended by a deadline.", sum { $0.timeouts.value })
     family(
       "cold_reads_total", "counter", "Reads that waited for the disk on a worker.", sum { $0.coldReads.value }

@@ -154,6 +154,8 @@ struct ConfigDecoder {
         .map(ConfigValue.durationMilliseconds)
     case (.size(let range), .string(let value)):
       return amount(value, range, key, at: path, parse: ConfigSize.parse).map(ConfigValue.sizeBytes)
+    case (.file, .string(let value)):
+      return .file(contents(of: value, at: path))
     case (.strings(let text), .list(let list)):
       return .strings(strings(list, text, at: path))
     case (.stringTable(let names, let values), .table(let table)):
@@ -313,6 +315,18 @@ struct ConfigDecoder {
     return Secret(bytes: Array(value.utf8))
   }
 
+  // MARK: - Files
+
+  private mutating func contents(of file: String, at path: ConfigPath) -> [UInt8]? {
+    let shown = TOMLText.quoted(secrets.path(of: file))
+    do throws(ConfigFile.Failure) {
+      return try ConfigFile.read(secrets.path(of: file)).bytes
+    } catch {
+      report(path, .unreadable, "the file \(shown) cannot be read: \(error.reason)")
+      return nil
+    }
+  }
+
   // MARK: - Problems
 
   private mutating func wrongType(_ path: ConfigPath, _ key: ConfigKey, _ entry: ConfigDocument.Node) {
@@ -366,6 +380,7 @@ extension ConfigKey {
     case .stringTable: .stringTable([:])
     case .tables: .tables([])
     case .secret: .secret(nil)
+    case .file: .file(nil)
     }
   }
 }
@@ -384,6 +399,7 @@ extension ConfigKey.Kind {
     case .stringTable: "a table of strings"
     case .tables: "a list of tables"
     case .secret: "a secret"
+    case .file: "the path of a file"
     }
   }
 

@@ -21,6 +21,8 @@ public struct ConfigKey: Sendable {
     case tables(ConfigSection, identity: String?)
     /// Written as `NAME_file` or `NAME_env`; the value itself never stands in the configuration.
     case secret
+    /// The path of a file, relative to the configuration file, whose bytes are the value; absent when not given.
+    case file
   }
 
   /// As it is written in TOML, lower case with underscores.
@@ -119,6 +121,11 @@ public struct ConfigKey: Sendable {
     ConfigKey(
       name, .secret, isRequired ? nil : .secret(nil), documentation,
       example: "{ \(name)_file = \"secrets/\(name).key\" }")
+  }
+
+  /// A file that is read with the configuration, such as a certificate.
+  public static func file(_ name: String, _ documentation: String, example: String) -> ConfigKey {
+    ConfigKey(name, .file, .file(nil), documentation, example: TOMLText.quoted(example))
   }
 
   private init(

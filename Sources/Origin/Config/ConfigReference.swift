@@ -136,6 +136,7 @@ extension ConfigKey {
       "a table; each name \(names.summary), each value \(values.summary)"
     case .tables(_, let identity): "a list of tables" + (identity.map { ", each with its own `\($0)`" } ?? "")
     case .secret: "a secret"
+    case .file: "the path of a file, relative to the file that names it"
     }
   }
 }

@@ -10,6 +10,7 @@ public enum ConfigValue: Sendable, Equatable {
   case tables([ConfigTable])
   case table(ConfigTable)
   case secret(Secret?)
+  case file([UInt8]?)
 
   /// As it would be written in a file. Secrets, and lists that are not empty, have no such form.
   var toml: String? {
@@ -22,7 +23,7 @@ public enum ConfigValue: Sendable, Equatable {
     case .strings(let value): TOMLText.list(of: value)
     case .stringTable(let value): value.isEmpty ? "{}" : nil
     case .tables(let value): value.isEmpty ? "[]" : nil
-    case .table, .secret: nil
+    case .table, .secret, .file: nil
     }
   }
 }
@@ -91,12 +92,19 @@ public struct ConfigTable: Sendable, Equatable, CustomStringConvertible {
     return value
   }
 
+  /// The bytes of a file, or `nil` when none is given.
+  public func file(_ name: String) -> [UInt8]? {
+    guard case .file(let value) = values[name] else { undeclared(name, "file") }
+    return value
+  }
+
   public var description: String {
     let entries = values.sorted { $0.key < $1.key }.map { name, value in
       switch value {
       case .table(let table): "\(name) = \(table)"
       case .tables(let tables): "\(name) = \(tables)"
       case .secret(let secret): "\(name) = \(secret?.description ?? "none")"
+      case .file(let bytes): "\(name) = \(bytes.map { "<\($0.count) bytes>" } ?? "none")"
       case .stringTable(let table):
         "\(name) = {"
           + table.sorted { $0.key < $1.key }.map {

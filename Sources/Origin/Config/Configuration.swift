@@ -60,10 +60,11 @@ struct ConfigurationLoader {
     let base = ConfigPathText.base(ofConfiguration: path, workingFolder: ConfigFile.workingFolder())
     var table = ServerConfiguration.schema.defaults
     var hasFile = false
+    var locator: ConfigLocator?
     do throws(ConfigFile.Failure) {
       let content = try ConfigFile.read(path)
       hasFile = true
-      table = decode(content.bytes, path, ServerConfiguration.schema).table
+      (table, locator) = decode(content.bytes, path, ServerConfiguration.schema)
     } catch {
       if mustExist || !error.isMissing {
         problems.append(unreadable(path, "the configuration cannot be read: \(error.reason)"))
@@ -71,6 +72,17 @@ struct ConfigurationLoader {
     }
     let server = ServerConfiguration(table, base: base)
     let sites = loadSites(server.sites, besides: path, isExpected: hasFile)
+    if server.listen.contains(where: \.isTLS), server.tls.isEmpty,
+      sites.allSatisfy(\.tls.certificates.isEmpty),
+      problems.allSatisfy({ $0.severity == .warning })
+    {
+      let place = locator?.position(ofValue: ["server", "listen"])
+      problems.append(
+        ConfigProblem(
+          file: path, line: place?.line ?? 1, column: place?.column ?? 1, key: "server.listen",
+          code: .missingKey,
+          message: "an address with \" tls\" needs a certificate: [tls] here or in a site file"))
+    }
     guard problems.allSatisfy({ $0.severity == .warning }) else {
       return ConfigurationResult(configuration: nil, problems: problems)
     }

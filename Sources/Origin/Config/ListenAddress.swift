@@ -1,17 +1,24 @@
-/// An address to listen on: a numeric IP address and a port.
+/// An address to listen on: a numeric IP address and a port, plain or encrypted.
 public struct ListenAddress: Sendable, Equatable, Hashable, CustomStringConvertible {
   /// A numeric IPv4 or IPv6 address, without brackets.
   public let host: String
   /// 0 to 65535; 0 lets the system choose.
   public let port: Int
+  /// Whether TLS is spoken there.
+  public let isTLS: Bool
 
-  public init(host: String, port: Int) {
+  public init(host: String, port: Int, isTLS: Bool = false) {
     self.host = host
     self.port = port
+    self.isTLS = isTLS
   }
 
-  /// The address in `text`, `192.0.2.1:8080` or `[::1]:8080`, or `nil` if it is not one.
+  private static let suffix = " tls"
+
+  /// The address in `text`, `192.0.2.1:8080` or `[::1]:8080`, with ` tls` behind it if it is encrypted; `nil` if it is not one.
   public init?(_ text: String) {
+    let isTLS = text.hasSuffix(Self.suffix)
+    let text = isTLS ? String(text.dropLast(Self.suffix.count)) : text
     guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
       return nil
     }
@@ -22,23 +29,20 @@ public struct ListenAddress: Sendable, Equatable, Hashable, CustomStringConverti
     let host = text[..<colon]
     if host.hasPrefix("["), host.hasSuffix("]") {
       guard let address = IPAddress.canonicalIPv6(String(host.dropFirst().dropLast())) else { return nil }
-      self.init(host: address, port: Int(port))
+      self.init(host: address, port: Int(port), isTLS: isTLS)
     } else {
       guard IPAddress.isIPv4(String(host)) else { return nil }
-      self.init(host: String(host), port: Int(port))
+      self.init(host: String(host), port: Int(port), isTLS: isTLS)
     }
   }
 
+  /// Without ` tls`.
   public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
   /// What `listen` and `admin` take.
   static let text = ConfigText("an address with a port such as \"0.0.0.0:8080\"") { text in
-    if let address = ListenAddress(text) { return .accepted(address.description) }
-    if text.hasSuffix(" tls"), let address = ListenAddress(String(text.dropLast(4))) {
-      return .refused(
-        reason:
-          "TLS listeners are not available in this version: \(TOMLText.quoted(text)) would not be encrypted",
-        suggestion: address.description)
+    if let address = ListenAddress(text) {
+      return .accepted(address.description + (address.isTLS ? suffix : ""))
     }
     return .refused(suggestion: nearest(to: text, standard: "0.0.0.0"))
   }
@@ -46,6 +50,11 @@ public struct ListenAddress: Sendable, Equatable, Hashable, CustomStringConverti
   /// As `text`, or the empty string.
   static let textOrEmpty = ConfigText("an address with a port such as \"127.0.0.1:9090\", or \"\" for none") {
     if $0.isEmpty { return .accepted("") }
+    if ListenAddress($0)?.isTLS == true {
+      return .refused(
+        reason: "the admin pages are never encrypted: keep their address private",
+        suggestion: String($0.dropLast(suffix.count)))
+    }
     guard case .refused(let reason, _) = text.check($0) else { return text.check($0) }
     // A port by itself must not turn into an address that everybody reaches.
     return .refused(reason: reason, suggestion: nearest(to: $0, standard: "127.0.0.1"))

@@ -21,6 +21,8 @@ public struct ServerConfiguration: Sendable, Equatable {
   public var limits: Limits
   public var log: Log
   public var store: Store
+  /// The certificates for hosts without their own; several differ in the type of key. Empty: those of a site.
+  public var tls: [TLSCertificateSettings]
 
   /// What one client may cost.
   public struct Limits: Sendable, Equatable {
@@ -90,6 +92,8 @@ public struct ServerConfiguration: Sendable, Equatable {
       connections: limits.integer("connections"),
       hotSegmentsBytes: limits.sizeBytes("hot_segments"))
 
+    tls = TLSCertificateSettings.all(table.table("tls"))
+
     let log = table.table("log")
     let accessPath = log.string("access_path")
     self.log = Log(
@@ -107,15 +111,15 @@ public struct ServerConfiguration: Sendable, Equatable {
 extension ServerConfiguration {
   /// Every key of `etc/headwater.toml`, declared.
   public static let schema = ConfigSection(
-    "", "The server: one file, `etc/headwater.toml`.", sections: [server, limits, log, store])
+    "", "The server: one file, `etc/headwater.toml`.", sections: [server, tls, limits, log, store])
 
   private static let server = ConfigSection(
     "server", "Where the server listens, what it runs on and where it keeps its files.",
     keys: [
       .strings(
         "listen", default: ["0.0.0.0:8080"], of: ListenAddress.text,
-        "Addresses for players and CDNs, numeric, IPv6 in brackets. Port 0 lets the system choose.",
-        example: ["0.0.0.0:8080", "[::]:8080"]),
+        "Addresses for players and CDNs, numeric, IPv6 in brackets; ` tls` behind one encrypts. Port 0 lets the system choose.",
+        example: ["0.0.0.0:8080", "[::]:8443 tls"]),
       .string(
         "admin", default: "127.0.0.1:9090", ListenAddress.textOrEmpty,
         "Address for health, metrics and the console. Never make it public. Empty: none.",
@@ -148,17 +152,27 @@ extension ServerConfiguration {
         example: "30s"),
     ],
     validate: { table in
-      guard table.strings("listen").isEmpty else {
-        // Port 0 is a different one each time it is asked for.
-        let admin = table.string("admin")
-        return !admin.hasSuffix(":0") && table.strings("listen").contains(admin)
-          ? [
-            ConfigComplaint(
-              at: ["admin"], "listen and admin both have \(table.string("admin"))", code: .duplicate)
-          ] : []
+      let listen = table.strings("listen").compactMap { ListenAddress($0) }
+      guard !listen.isEmpty else {
+        return [ConfigComplaint(at: ["listen"], "listen needs at least one address")]
       }
-      return [ConfigComplaint(at: ["listen"], "listen needs at least one address")]
+      // Port 0 is a different one each time it is asked for.
+      let admin = table.string("admin")
+      if !admin.hasSuffix(":0"), listen.contains(where: { $0.description == admin }) {
+        return [ConfigComplaint(at: ["admin"], "listen and admin both have \(admin)", code: .duplicate)]
+      }
+      let taken = Set(listen.filter { !$0.isTLS }.map(\.description))
+      return listen.enumerated().compactMap { number, address in
+        guard address.isTLS, address.port != 0, taken.contains(address.description) else { return nil }
+        return ConfigComplaint(
+          at: ["listen", .index(number)], "\(address) can be plain or encrypted, not both", code: .duplicate)
+      }
     })
+
+  private static let tls = ConfigSection(
+    "tls",
+    "The certificate for hosts whose site has none of its own. Without it, that of a site serves them.",
+    keys: TLSCertificateSettings.keys, validate: TLSCertificateSettings.validate)
 
   private static let sitesPattern = ConfigText("a path, with \"*\" in its last part only") { text in
     guard !ConfigPathText.name(of: text).isEmpty else { return .refused(suggestion: text + "*.toml") }

@@ -14,6 +14,7 @@ public struct SiteConfiguration: Sendable, Equatable {
   public var signing: Signing
   public var packaging: Packaging
   public var encryption: Encryption
+  public var tls: TLS
   public var cache: Cache
   public var cors: CORS
   public var tags: Tags
@@ -83,6 +84,7 @@ public struct SiteConfiguration: Sendable, Equatable {
     packaging = Packaging(segmentMilliseconds: table.table("packaging").durationMilliseconds("segment"))
 
     encryption = Encryption(table.table("encryption"))
+    tls = TLS(table.table("tls"))
 
     let cache = table.table("cache")
     func seconds(_ key: String, of table: ConfigTable) -> Int { table.durationMilliseconds(key) / 1000 }
@@ -134,7 +136,8 @@ extension SiteConfiguration {
           example: ["media.example.com", "localhost"])
       ],
       sections: [
-        api, OriginSecret.section, Signing.section, packaging, Encryption.section, cache, cors, tags,
+        api, OriginSecret.section, Signing.section, packaging, Encryption.section, TLS.section, cache, cors,
+        tags,
         ConfigSection(
           "plugins", "One section for each plugin that the site uses: `[plugins.NAME]`.",
           sections: plugins.map(\.section), role: .pluginList),

@@ -63,6 +63,12 @@ extension Problem {
     status: 403, code: "asset-private", title: "Private asset",
     detail: "This asset is marked private: it is delivered to signed URLs alone.")
 
+  /// On a connection whose client has shown no certificate of the site's own authorities: one for another site, or a plain one
+  /// (RFC 9110 §15.5.20).
+  public static let clientCertificateRequired = Problem(
+    status: 421, code: "client-certificate-required", title: "Client certificate required",
+    detail: "This host is served over TLS connections made for it, with a client certificate, alone.")
+
   public static let methodNotAllowed = Problem(
     status: 405, code: "method-not-allowed", title: "Method not allowed",
     detail: "This path answers GET, HEAD and OPTIONS.", fields: [.init("Allow", "GET, HEAD, OPTIONS")])

@@ -172,6 +172,9 @@ final class Connection: ClientConnection {
     if startedNanoseconds == 0, owner.snapshot.logsExchanges {
       startedNanoseconds = ExchangeRecord.monotonicNanoseconds()
     }
+    if owner.snapshot.wantsClientCertificates {
+      owner.clientAuthority = (socket.layer as? TLSSession)?.clientAuthority
+    }
     switch router.answer(owner.head, from: { clientAddress }, mayWait: waits < Self.mostWaits) {
     case .representation(let representation, let site):
       respond(representation, site: site)

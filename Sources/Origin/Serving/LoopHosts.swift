@@ -57,7 +57,7 @@ final class LoopHosts: Sendable {
         }
         address = try open(place, on: host, adopting: own, or: address, reusePort: true)
       }
-      lines.append("listening http://\(address)")
+      lines.append("listening \(wanted.isTLS ? "https" : "http")://\(address)")
     }
     if let wanted = server.admin, let first = hosts.first {
       let bound = try open(
@@ -78,7 +78,7 @@ final class LoopHosts: Sendable {
       let accept: (Socket) -> Void = { socket in
         guard let origin = host.origin else { return socket.close() }
         switch place.role {
-        case .listen: origin.accept(socket, router: origin)
+        case .listen: origin.accept(socket, router: origin, isTLS: place.address.isTLS)
         case .admin: origin.accept(socket, router: AdminRouter(state, origin))
         }
       }

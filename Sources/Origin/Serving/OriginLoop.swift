@@ -13,11 +13,17 @@ final class Snapshot: Sendable {
   let configuration: Configuration
   let sites: SiteTable
   let accessLog: AccessLog?
+  /// Nil where nothing has a certificate.
+  let tls: TLSHosts?
+  /// Whether a site wants certificates of its clients.
+  let wantsClientCertificates: Bool
 
   /// Whether anything wants a record of each exchange.
   let logsExchanges: Bool
 
-  init(configuration: Configuration, sites: SiteTable, accessLog: AccessLog?) {
+  init(configuration: Configuration, sites: SiteTable, accessLog: AccessLog?, tls: TLSHosts? = nil) {
+    self.tls = tls
+    wantsClientCertificates = sites.sites.contains { $0.clientAuthority != nil }
     self.configuration = configuration
     self.sites = sites
     self.accessLog = accessLog
@@ -56,6 +62,9 @@ final class OriginLoop: Router {
   let counters: LoopCounters
   let deadlines: ConnectionDeadlines
   let requestIDs: RequestIDs
+  let tls: TLSShared
+  /// Whose certificate the client of the connection being answered has shown; kept up where a site wants one.
+  var clientAuthority: TLSClientAuthority?
   var isDraining = false
   private var hot = HotTable()
   private let context: ContentContext
@@ -80,6 +89,8 @@ final class OriginLoop: Router {
     vectors = VectorTable(staging: output)
     deadlines = ConnectionDeadlines(loop: loop, limits: snapshot.configuration.server.limits)
     requestIDs = RequestIDs()
+    tls = TLSShared(loop: loop, ticketKeys: server.ticketKeys, counters: counters)
+    tls.hosts = snapshot.tls
     residency = ResidencyTable(loop: loop)
     hot.assemblyBudgetBytes = server.share(snapshot.configuration.server.limits.hotSegmentsBytes)
     guard let first = snapshot.sites.sites.first else {
@@ -92,12 +103,16 @@ final class OriginLoop: Router {
 
   // MARK: Connections
 
-  func accept(_ socket: Socket, router: any Router) {
+  func accept(_ socket: Socket, router: any Router, isTLS: Bool = false) {
     let isClient = router === self
     guard !isClient || clientCount < server.connectionLimit else {
       counters.refusedConnections.add(1)
       socket.close()
       return
+    }
+    if isTLS {
+      guard let hosts = tls.hosts, let session = TLSSession(tls, hosts) else { return socket.close() }
+      socket.add(session)
     }
     let connection = Connection(socket: socket, on: self, router: router)
     registry[ObjectIdentifier(connection)] = connection
@@ -132,6 +147,7 @@ final class OriginLoop: Router {
   /// The configuration changes over; what was made under the old one is forgotten.
   func apply(_ snapshot: Snapshot) {
     self.snapshot = snapshot
+    tls.hosts = snapshot.tls
     head = RequestHead(limits: snapshot.configuration.server.limits.http)
     hot.removeAll()
     context.configurationChanged()
@@ -184,6 +200,9 @@ final class OriginLoop: Router {
     _ request: borrowing RequestHead, from client: () -> SocketAddress?, mayWait: Bool
   ) -> Answer {
     guard let site = snapshot.sites.site(for: request.host) else { return .problem(.unknownSite, nil) }
+    if let wanted = site.clientAuthority, wanted != clientAuthority {
+      return .problem(.clientCertificateRequired, site)
+    }
     if let secret = site.originSecret, !secret.admits(request) {
       return .problem(.originSecretRequired, site)
     }

@@ -30,6 +30,8 @@ final class ServerState: Sendable {
   let counters: [LoopCounters]
   private let waiting: Mutex<(loops: Int, drained: @Sendable () -> Void)>
   let isDraining = Atomic<Bool>(false)
+  /// They outlive a reload, as sessions do.
+  let ticketKeys = TLSTicketKeys()
 
   init(
     store: Store, workers: WorkerPool, logger: Logger, connectionLimit: Int, counters: [LoopCounters],
@@ -113,7 +115,8 @@ public final class Server: Sendable {
       drained: { finished.signal() })
     let plugins = try PluginSet(configuration, registry)
     let log = try Self.accessLog(configuration)
-    inForce = Mutex(InForce(snapshot: Self.snapshot(configuration, plugins, log), plugins: plugins))
+    let snapshot = Self.snapshot(configuration, plugins, log, try TLSHosts(configuration))
+    inForce = Mutex(InForce(snapshot: snapshot, plugins: plugins))
   }
 
   /// Serves until SIGTERM or SIGINT and a drain.
@@ -262,6 +265,7 @@ public final class Server: Sendable {
     let old = inForce.withLock { $0 }
     do {
       let plugins = try PluginSet(configuration, registry)
+      let tls = try TLSHosts(configuration)
       let isSameLog =
         old.snapshot.configuration.server.log == configuration.server.log && old.snapshot.accessLog != nil
       // Opened before the plugins are provisioned, so that no provisioned plugin is left without its end.
@@ -272,7 +276,7 @@ public final class Server: Sendable {
         if !isSameLog { log?.close() }
         throw error
       }
-      let snapshot = Self.snapshot(configuration, plugins, log)
+      let snapshot = Self.snapshot(configuration, plugins, log, tls)
       inForce.withLock {
         $0.snapshot = snapshot
         $0.plugins = plugins
@@ -309,12 +313,13 @@ public final class Server: Sendable {
   // MARK: Making
 
   private static func snapshot(
-    _ configuration: Configuration, _ plugins: PluginSet, _ log: AccessLog?
+    _ configuration: Configuration, _ plugins: PluginSet, _ log: AccessLog?, _ tls: TLSHosts?
   ) -> Snapshot {
     let sites = configuration.sites.enumerated().map { number, site in
       Site(site, number: number, plugins: plugins.plugins(of: site.name))
     }
-    return Snapshot(configuration: configuration, sites: SiteTable(sites), accessLog: log)
+    return Snapshot(
+      configuration: configuration, sites: SiteTable(sites), accessLog: log, tls: tls)
   }
 
   private static func accessLog(_ configuration: Configuration) throws -> AccessLog? {

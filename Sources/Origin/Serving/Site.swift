@@ -13,12 +13,15 @@ public final class Site: Sendable {
   let originSecret: OriginSecret?
   /// Whether children of manifests may have to carry a token.
   let signs: Bool
+  /// Whose certificate clients must show; nil: nobody's.
+  let clientAuthority: TLSClientAuthority?
 
   public var name: String { configuration.name }
 
   init(_ configuration: SiteConfiguration, number: Int, plugins: [any Plugin]) {
     self.configuration = configuration
     self.number = number
+    clientAuthority = TLSClientAuthority(configuration)
     pipeline = Pipeline(configuration, plugins: plugins)
     originSecret = OriginSecret(configuration.originSecret)
     signs = !configuration.signing.verifiers.isEmpty
