@@ -56,11 +56,13 @@ let package = Package(
     system("CLMDB", pkgConfig: "lmdb", apt: "liblmdb-dev"),
     system("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
     system("CLibAV", pkgConfig: "libavformat", apt: "libavformat-dev"),
+    system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
     system("CLinux"),
 
     module("HTTP"),
     module("Packaging"),
     module("Loop", ["CLibUV", "CLinux"]),
+    module("Net", ["CCurl", "Loop"]),
     module("Store", ["CLMDB", "COpenSSL", "CLinux"]),
     module("Codec", ["CLibAV", "Packaging", "CLinux"]),
     module("Origin", ["HTTP", "Packaging", "Store", "Loop", "COpenSSL", "CLinux", logging, toml]),
@@ -80,6 +82,7 @@ let package = Package(
     tests("PackagingTests", ["Packaging", "Codec", "COpenSSL"], exclude: ["Golden"]),
     tests("CodecTests", ["Codec", "Packaging", "Support"]),
     tests("LoopTests", ["Loop"]),
+    tests("NetTests", ["Net", "Loop", "Support"], exclude: ["scripted-server.py"]),
     tests("StoreTests", ["Store"]),
     .target(
       name: "PluginContract", dependencies: ["Origin", "Store", "Loop", logging],

@@ -101,6 +101,20 @@ extension SocketAddress {
     }
   }
 
+  /// The address in the bytes of a `sockaddr`; nil for families other than IPv4 and IPv6, and for too few bytes.
+  public init?(systemBytes bytes: UnsafeRawBufferPointer) {
+    guard bytes.count >= MemoryLayout<sa_family_t>.size else { return nil }
+    switch Int32(bytes.loadUnaligned(as: sa_family_t.self)) {
+    case AF_INET where bytes.count >= MemoryLayout<sockaddr_in>.size:
+      let address = bytes.loadUnaligned(as: sockaddr_in.self)
+      self.init(address, port: UInt16(bigEndian: address.sin_port))
+    case AF_INET6 where bytes.count >= MemoryLayout<sockaddr_in6>.size:
+      let address = bytes.loadUnaligned(as: sockaddr_in6.self)
+      self.init(address, port: UInt16(bigEndian: address.sin6_port))
+    default: return nil
+    }
+  }
+
   /// What getsockname or getpeername says of a descriptor; nil when it is no TCP socket or not connected.
   init?(
     descriptor: Int32,
@@ -112,17 +126,7 @@ extension SocketAddress {
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { query(descriptor, $0, &length) }
     }
     guard status == 0 else { return nil }
-    let found: SocketAddress? = withUnsafeBytes(of: storage) { bytes in
-      switch Int32(storage.ss_family) {
-      case AF_INET:
-        let address = bytes.load(as: sockaddr_in.self)
-        return SocketAddress(address, port: UInt16(bigEndian: address.sin_port))
-      case AF_INET6:
-        let address = bytes.load(as: sockaddr_in6.self)
-        return SocketAddress(address, port: UInt16(bigEndian: address.sin6_port))
-      default: return nil
-      }
-    }
+    let found = withUnsafeBytes(of: storage) { SocketAddress(systemBytes: $0) }
     guard let found else { return nil }
     self = found
   }

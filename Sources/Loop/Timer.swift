@@ -38,10 +38,20 @@ public final class Timer {
     close()
   }
 
-  func start(afterMilliseconds: UInt64) {
+  /// Starts a timer of ``EventLoop/restingTimer(_:)``, or starts its time anew. Call on the loop.
+  ///
+  /// - Parameter afterMilliseconds: counted from the turn's clock; 0 means at the next turn, without a wait.
+  public func start(afterMilliseconds: UInt64) {
+    guard body != nil else { return }
     // The clock of a loop that is still being set up stands at the loop's making.
     if !loop.isOnLoop { uv_update_time(loop.raw) }
     uv_timer_start(raw, { Timer.fired($0) }, afterMilliseconds, repeatMilliseconds)
+  }
+
+  /// Stops the time without ending the timer. Call on the loop.
+  public func rest() {
+    guard body != nil else { return }
+    uv_timer_stop(raw)
   }
 
   private func close() {
@@ -89,5 +99,10 @@ extension EventLoop {
       loop: self, repeatMilliseconds: repeatMilliseconds, isKeptAfterFiring: false, body: body)
     timer.start(afterMilliseconds: afterMilliseconds)
     return timer
+  }
+
+  /// A timer that rests until it is started, and again after each shot; it lives until it is cancelled. Call on the loop.
+  public func restingTimer(_ body: @escaping () -> Void) -> Timer {
+    Timer(loop: self, repeatMilliseconds: 0, isKeptAfterFiring: true, body: body)
   }
 }

@@ -46,6 +46,31 @@ public final class BackgroundCommand: Sendable {
 
   public var id: Int32 { child.id }
 
+  /// The first line so far of either output that starts with `prefix`, without it; waits for one until the deadline or the
+  /// program's end.
+  public func line(startingWith prefix: String, _ timeout: Duration = .seconds(10)) -> String? {
+    let found: String?? = child.wait(until: .now + timeout) { state in
+      if let line = Self.lines(state.output, state.errors, prefix).first {
+        return .some(String(decoding: line.dropFirst(prefix.utf8.count), as: UTF8.self))
+      }
+      return state.status != nil && state.openPipes == 0 ? .some(nil) : nil
+    }
+    return found ?? nil
+  }
+
+  /// Lines so far of either output that start with `prefix`.
+  public func lines(startingWith prefix: String) -> [String] {
+    let written = child.written
+    return Self.lines(written.output, written.errors, prefix).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// Whole lines only: one that is still being written may lack its end.
+  private static func lines(_ output: [UInt8], _ errors: [UInt8], _ prefix: String) -> [ArraySlice<UInt8>] {
+    [output, errors].flatMap { bytes in
+      bytes[..<(bytes.lastIndex(of: 10) ?? 0)].split(separator: 10).filter { $0.starts(with: prefix.utf8) }
+    }
+  }
+
   /// SIGKILL to the program and to what it started; harmless when it has ended.
   public func kill() { child.signal(SIGKILL) }
 

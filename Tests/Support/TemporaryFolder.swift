@@ -29,6 +29,14 @@ public final class TemporaryFolder: Sendable {
 
   @discardableResult
   public func write(_ name: String, text: String) throws -> String { try write(name, text.utf8) }
+
+  /// The same for a file that only its owner may read, as the server wants its secrets.
+  @discardableResult
+  public func writeSecret(_ name: String, _ text: String) throws -> String {
+    let path = try write(name, text: text)
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+    return path
+  }
 }
 
 /// The bytes of a file.
