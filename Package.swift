@@ -65,7 +65,7 @@ let package = Package(
     module("Net", ["CCurl", "Loop"]),
     module("Store", ["CLMDB", "COpenSSL", "CLinux"]),
     module("Codec", ["CLibAV", "Packaging", "CLinux"]),
-    module("Origin", ["HTTP", "Packaging", "Store", "Loop", "COpenSSL", "CLinux", logging, toml]),
+    module("Origin", ["HTTP", "Packaging", "Store", "Loop", "Net", "COpenSSL", "CLinux", logging, toml]),
     plugin("Headers", ["Origin", "HTTP"]),
     .executableTarget(
       name: "headwater",

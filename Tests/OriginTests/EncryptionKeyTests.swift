@@ -110,6 +110,42 @@ import Testing
   }
 }
 
+/// What a key service may answer.
+@Suite struct KeyDocumentTests {
+  private static let hex =
+    #"{"kid": "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf", "key": "FFc2e7d00102030405060708090a0b0C""#
+
+  private func parse(_ text: String) -> ContentKey? { KeyDocument.parse(Array(text.utf8)) }
+
+  @Test func allFormsAreTheSameKey() throws {
+    let key = try #require(parse(Self.hex + "}"))
+    #expect(EncryptionKeyTests.hex(key.id) == "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf")
+    #expect(EncryptionKeyTests.hex(key.key) == "ffc2e7d00102030405060708090a0b0c")
+    #expect(key.iv == KeyRing.vector(keyID: key.id))
+    // By Python's base64.urlsafe_b64encode.
+    #expect(parse(#"{"kid": "oKGio6SlpqeoqaqrrK2urw", "key": "_8Ln0AECAwQFBgcICQoLDA"}"#) == key)
+    #expect(
+      parse(#"{"kid": "A0A1A2A3-A4A5-A6A7-A8A9-AAABACADAEAF", "key": "_8Ln0AECAwQFBgcICQoLDA", "a": [1]}"#)
+        == key)
+    let all = parse(
+      #"{"kid": "-_________________-___", "key": "AAAAAAAAAAAAAAAAAAAAAA", "iv": "_____________________w"}"#)
+    #expect(all == nil, "the last digit has bits that mean nothing")
+    let vector = try #require(parse(Self.hex + #", "iv": "_____________________w"}"#))
+    #expect(vector.iv == [UInt8](repeating: 0xFF, count: 16) && vector.key == key.key)
+  }
+
+  @Test(arguments: [
+    "", "{", "[]", "null", #"{"kid": "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf"}"#, hex, hex + #", "iv": ""}"#,
+    hex + #", "iv": 7}"#, #"{"kid": "oKGio6SlpqeoqaqrrK2urw==", "key": "_8Ln0AECAwQFBgcICQoLDA"}"#,
+    #"{"kid": "oKGio6SlpqeoqaqrrK2urw", "key": "/8Ln0AECAwQFBgcICQoLDA"}"#,
+    #"{"kid": "a0a1a2a3a4a5-a6a7-a8a9-aaab-acadaeaf", "key": "_8Ln0AECAwQFBgcICQoLDA"}"#,
+    #"{"kid": "xxa1a2a3a4a5a6a7a8a9aaabacadaeaf", "key": "_8Ln0AECAwQFBgcICQoLDA"}"#,
+    hex + #", "more": ""# + String(repeating: "x", count: 4096) + "\"}",
+    String(repeating: "[", count: 4000),
+  ])
+  func nothingElseIsAKey(text: String) { #expect(parse(text) == nil) }
+}
+
 /// `[encryption]` of a site.
 @Suite struct EncryptionConfigurationTests {
   private func load(_ site: String, keys: String, mode: UInt32 = 0o600) throws -> ConfigurationResult {

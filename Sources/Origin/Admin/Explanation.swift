@@ -166,7 +166,7 @@ public struct Explanation: Sendable {
     for handler in site.pipeline.content {
       switch try handler.content(for: target, in: context) {
       case .declined: continue
-      case .cold, .suspended:
+      case .cold, .awaiting, .suspended:
         return add("answer", "\(type(of: handler)) makes it in the background")
       case .representation(let made):
         add(

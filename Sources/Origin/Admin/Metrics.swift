@@ -1,6 +1,7 @@
 // Prometheus text format 0.0.4. Names end in their unit; counters end in _total.
 
 import Store
+import Synchronization
 
 enum Metrics {
   static func text(_ state: ServerState, _ snapshot: Snapshot) -> String {
@@ -45,6 +46,15 @@ enum Metrics {
     family(
       "segments_assembled_total", "counter", "Segments put together in memory.",
       sum { $0.assembledSegments.value })
+    let services = snapshot.sites.sites.compactMap(\.keyService)
+    if !services.isEmpty {
+      family(
+        "content_key_requests_total", "counter", "Content keys asked for since the configuration was loaded.",
+        services.reduce(0) { $0 &+ $1.requests.load(ordering: .relaxed) })
+      family(
+        "content_key_failures_total", "counter", "Content keys that the key service did not give.",
+        services.reduce(0) { $0 &+ $1.failures.load(ordering: .relaxed) })
+    }
     if let log = snapshot.accessLog {
       family(
         "access_log_lost_lines_total", "counter", "Log lines dropped because the log was too slow.",

@@ -12,6 +12,7 @@ struct AssetContent: ContentHandler {
   func content(for target: Target, in context: ContentContext) throws(Problem) -> ContentOutcome {
     guard case .asset(let target) = target else { return .declined }
     if case .other = target.resource { return .declined }
+    if let missing = try context.missingKey(of: target.id) { return missing }
     let edition = try Edition(target, in: context)
     if let protection = edition.protection, !edition.isSubtitle(target.resource) {
       try protection.admit(target.resource, clip: target.clip)

@@ -74,13 +74,40 @@ public final class ContentContext {
   /// Forgets what followed from the configuration.
   func configurationChanged() { keys.removeAll() }
 
-  /// The content key of an asset of the site, looked up or derived once.
-  func contentKey(ofAsset id: String) -> ContentKey? {
+  /// The content key of an asset of the site, looked up or derived once. Nil where it has none.
+  ///
+  /// - Throws: 503 where the site's key service has not given it; see `missingKey(of:)`.
+  func contentKey(ofAsset id: String) throws(Problem) -> ContentKey? {
     let owner = KeyOwner(site: site.name, asset: id)
     if let known = keys[owner] { return known }
-    let key = site.configuration.encryption.keys.key(ofAsset: id)
+    let encryption = site.configuration.encryption
+    let key: ContentKey?
+    if encryption.keyURL == nil {
+      key = encryption.keys.key(ofAsset: id)
+    } else {
+      guard let service = site.keyService else { throw .contentKeyNotAsked }
+      switch service.lookup(id) {
+      case .key(let found): key = found
+      case .missing: key = nil
+      case .unavailable(let seconds): throw .contentKeyUnavailable(retryAfterSeconds: seconds)
+      case .unknown: throw .contentKeyUnavailable(retryAfterSeconds: 1)
+      }
+    }
     if let key { keys[owner] = key }
     return key
+  }
+
+  /// What must be waited for before an asset can be answered whose key nobody has asked for yet. Nil for all others, those
+  /// that do not exist included.
+  func missingKey(of id: String) throws(Problem) -> ContentOutcome? {
+    guard mayWait, let service = site.keyService, keys[KeyOwner(site: site.name, asset: id)] == nil,
+      case .unknown = service.lookup(id)
+    else { return nil }
+    let asset: AssetRecord?
+    do throws(StoreError) { asset = try reader.asset(site: site.name, id: id) } catch { throw Problem(error) }
+    guard let asset else { return nil }
+    if asset.privacy == .private { try requireToken() }
+    return .awaiting { await service.fetch(id) }
   }
 
   /// The blob, open for reading.

@@ -49,7 +49,7 @@ struct Protection {
       guard target.protection == nil else { throw .notFound }
       return nil
     }
-    guard let key = context.contentKey(ofAsset: target.id) else { throw .withoutContentKey }
+    guard let key = try context.contentKey(ofAsset: target.id) else { throw .withoutContentKey }
     self.key = key
     name = ProtectionName(method: method, fingerprint: Self.fingerprint(settings, key))
     guard target.protection == nil || target.protection == name else { throw .notFound }
@@ -195,7 +195,8 @@ extension Problem {
   fileprivate static let withoutContentKey = Problem(
     status: 403, code: "content-key-missing", title: "No content key",
     detail:
-      "This site encrypts its media and has no key for this asset; the operator adds one to the key file.")
+      "This site encrypts its media and has no key for this asset; the operator adds one to the key file or the key service."
+  )
 
   static let encryptionRequired = Problem(
     status: 403, code: "encryption-required", title: "Encrypted only",

@@ -44,7 +44,8 @@ public struct KeyRing: Sendable, Equatable {
     return ContentKey(id: keyID, key: derived("headwater content key"), iv: Self.vector(keyID: keyID))
   }
 
-  private static func vector(keyID: [UInt8]) -> [UInt8] {
+  /// The constant vector of a key that has none of its own.
+  static func vector(keyID: [UInt8]) -> [UInt8] {
     BlobID.digest(of: Array("headwater iv".utf8) + [0] + keyID).withUnsafeBytes { Array($0.prefix(16)) }
   }
 }

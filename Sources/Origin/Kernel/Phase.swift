@@ -6,7 +6,7 @@
 // conditional and range requests alike until the catalog changes. A header filter therefore never
 // sees the viewer: it can't split a CDN's cache. Log runs after the last byte.
 //
-// All handlers run on a loop thread and must not block; what has to wait returns `.suspended`.
+// All handlers run on a loop thread and must not block; what has to wait returns `.cold`, `.awaiting` or `.suspended`.
 
 public import HTTP
 public import Loop
@@ -47,6 +47,8 @@ public enum ContentOutcome {
   /// The bytes needed are not in memory: read them in on a worker, then ask again. `UInt64` is the
   /// offset in the file, `Int` how many bytes.
   case cold(BlobFile, UInt64, Int)
+  /// What the answer needs is elsewhere: await the closure, which runs on the loop's executor, then ask again.
+  case awaiting(@Sendable () async -> Void)
   /// The answer needs other work; the closure runs on the loop's executor and may await.
   case suspended(@Sendable () async throws(Problem) -> Representation)
 }

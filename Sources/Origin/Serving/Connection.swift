@@ -186,6 +186,10 @@ final class Connection: ClientConnection {
       waits += 1
       wait(keeping: bytes)
       if !owner.populate(file, offset, count, then: { self.retry() }) { abort() }
+    case .awaiting(let work):
+      waits += 1
+      wait(keeping: bytes)
+      owner.run(work) { self.retry() }
     case .suspended(let site, let work):
       wait(keeping: bytes)
       // One that has ended meanwhile is closed, and does nothing with it.

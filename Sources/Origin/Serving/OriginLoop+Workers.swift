@@ -41,4 +41,16 @@ extension OriginLoop {
       loop.endWork()
     }
   }
+
+  /// Runs what an answer must await before it can be made, on this loop, and goes on with `next`.
+  func run(_ work: @escaping @Sendable () async -> Void, then next: @escaping () -> Void) {
+    let loop = loop
+    let next = LoopBound(next, loop: loop)
+    loop.beginWork()
+    Task.immediate(executorPreference: loop) {
+      await work()
+      next.value()
+      loop.endWork()
+    }
+  }
 }

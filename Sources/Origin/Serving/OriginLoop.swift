@@ -38,6 +38,8 @@ enum Answer {
   case preflight(Site)
   /// Read these bytes in on a worker, then ask again with the same head.
   case cold(BlobFile, UInt64, Int)
+  /// Await this on the loop, then ask again with the same head.
+  case awaiting(@Sendable () async -> Void)
   case suspended(Site, @Sendable () async throws(Problem) -> Representation)
 }
 
@@ -256,6 +258,7 @@ final class OriginLoop: Router {
           remember(made, site, path)
           return .representation(made, site)
         case .cold(let file, let offset, let count): return .cold(file, offset, count)
+        case .awaiting(let work): return .awaiting(work)
         case .suspended(let work): return .suspended(site, work)
         }
       }

@@ -115,7 +115,8 @@ public final class Server: Sendable {
       drained: { finished.signal() })
     let plugins = try PluginSet(configuration, registry)
     let log = try Self.accessLog(configuration)
-    let snapshot = Self.snapshot(configuration, plugins, log, try TLSHosts(configuration))
+    let tls = try TLSHosts(configuration)
+    let snapshot = Self.snapshot(configuration, plugins, log, tls, outgoing: threads.loops[0], logger)
     inForce = Mutex(InForce(snapshot: snapshot, plugins: plugins))
   }
 
@@ -276,7 +277,7 @@ public final class Server: Sendable {
         if !isSameLog { log?.close() }
         throw error
       }
-      let snapshot = Self.snapshot(configuration, plugins, log, tls)
+      let snapshot = Self.snapshot(configuration, plugins, log, tls, outgoing: threads.loops[0], logger)
       inForce.withLock {
         $0.snapshot = snapshot
         $0.plugins = plugins
@@ -312,11 +313,16 @@ public final class Server: Sendable {
 
   // MARK: Making
 
+  /// - Parameter outgoing: the loop on which others are asked.
   private static func snapshot(
-    _ configuration: Configuration, _ plugins: PluginSet, _ log: AccessLog?, _ tls: TLSHosts?
+    _ configuration: Configuration, _ plugins: PluginSet, _ log: AccessLog?, _ tls: TLSHosts?,
+    outgoing: EventLoop, _ logger: Logger
   ) -> Snapshot {
     let sites = configuration.sites.enumerated().map { number, site in
-      Site(site, number: number, plugins: plugins.plugins(of: site.name))
+      let keyURL = site.encryption.method == nil ? nil : site.encryption.keyURL
+      return Site(
+        site, number: number, plugins: plugins.plugins(of: site.name),
+        keyService: keyURL.map { KeyService($0, site: site.name, loop: outgoing, logger: logger) })
     }
     return Snapshot(
       configuration: configuration, sites: SiteTable(sites), accessLog: log, tls: tls)

@@ -16,9 +16,15 @@ public final class Site: Sendable {
   /// Whose certificate clients must show; nil: nobody's.
   let clientAuthority: TLSClientAuthority?
 
+  /// Where the site's content keys are asked for; nil where they need not be.
+  let keyService: KeyService?
+
   public var name: String { configuration.name }
 
-  init(_ configuration: SiteConfiguration, number: Int, plugins: [any Plugin]) {
+  init(
+    _ configuration: SiteConfiguration, number: Int, plugins: [any Plugin], keyService: KeyService? = nil
+  ) {
+    self.keyService = keyService
     self.configuration = configuration
     self.number = number
     clientAuthority = TLSClientAuthority(configuration)
