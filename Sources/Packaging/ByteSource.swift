@@ -10,6 +10,37 @@ public protocol ByteSource {
   /// A count below `buffer.count` means the end of the file was reached. An offset at or past the end gives 0.
   /// - Throws: `MediaError.sourceUnreadable` when the bytes exist but cannot be read.
   func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(MediaError) -> Int
+
+  /// Fills `buffer` with the slices, one behind the other, and returns how many bytes were read.
+  ///
+  /// A count below the sum of the slices means that one of them lies past the end. The buffer is as long as they are. A source
+  /// to which each `read` is a system call does many short slices at a time.
+  func gather(_ slices: [BlobSlice], into buffer: UnsafeMutableRawBufferPointer) throws(MediaError) -> Int
+}
+
+extension ByteSource {
+  public func gather(
+    _ slices: [BlobSlice], into buffer: UnsafeMutableRawBufferPointer
+  ) throws(MediaError) -> Int {
+    try gatherEach(slices, into: buffer)
+  }
+
+  /// `gather` by a `read` for each slice.
+  public func gatherEach(
+    _ slices: [BlobSlice], into buffer: UnsafeMutableRawBufferPointer
+  ) throws(MediaError) -> Int {
+    var filled = 0
+    for slice in slices {
+      let end = filled + Int(slice.count)
+      while filled < end {
+        let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[filled..<end])
+        let count = try read(at: slice.offset &+ (slice.count - UInt64(rest.count)), into: rest)
+        guard count > 0 else { return filled }
+        filled += min(count, rest.count)
+      }
+    }
+    return filled
+  }
 }
 
 /// A byte source over an array in memory.

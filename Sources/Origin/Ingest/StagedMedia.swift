@@ -212,8 +212,30 @@ final class FileBytes: ByteSource {
 
   func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(MediaError) -> Int {
     do throws(StoreError) { return try file.read(at: offset, into: buffer) } catch {
-      throw .sourceUnreadable(
-        reason: MediaReason(code: "unreadable", message: "The file can't be read: \(error.message)."))
+      throw Self.unreadable(error)
     }
+  }
+
+  /// Slices shorter than this are gathered; a call for each costs less with longer ones.
+  private static let longestGatheredBytes: UInt64 = 8 << 10
+
+  func gather(_ slices: [BlobSlice], into buffer: UnsafeMutableRawBufferPointer) throws(MediaError) -> Int {
+    let mean = slices.isEmpty ? 0 : UInt64(buffer.count) / UInt64(slices.count)
+    let isInside = slices.allSatisfy { $0.offset <= lengthBytes && $0.count <= lengthBytes - $0.offset }
+    guard slices.count >= 8, mean < Self.longestGatheredBytes, isInside else {
+      return try gatherEach(slices, into: buffer)
+    }
+    do throws(StoreError) {
+      try file.gather(
+        slices.map { BlobFile.Piece(offset: $0.offset, count: Int($0.count)) }, into: buffer)
+      return buffer.count
+    } catch {
+      throw Self.unreadable(error)
+    }
+  }
+
+  private static func unreadable(_ error: StoreError) -> MediaError {
+    .sourceUnreadable(
+      reason: MediaReason(code: "unreadable", message: "The file can't be read: \(error.message)."))
   }
 }

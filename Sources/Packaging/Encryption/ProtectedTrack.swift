@@ -150,6 +150,7 @@ public struct ProtectedTrack: Sendable {
         }
         position = end
       }
+      encryptor.finish()
       return true
     }
     guard isTold else {
@@ -171,20 +172,13 @@ public struct ProtectedTrack: Sendable {
     var failure: MediaError?
     let media = [UInt8](unsafeUninitializedCapacity: totalBytes) { memory, filled in
       do throws(MediaError) {
-        for slice in slices {
-          let end = filled + Int(slice.count)
-          while filled < end {
-            let rest = UnsafeMutableRawBufferPointer(
-              rebasing: UnsafeMutableRawBufferPointer(memory)[filled..<end])
-            let offset = slice.offset &+ (slice.count - UInt64(rest.count))
-            let count = try source.read(at: offset, into: rest)
-            guard count > 0 else {
-              throw .damaged(
-                "sample-past-end", "A sample lies past the end of its file; import the file again.")
-            }
-            filled += min(count, rest.count)
-          }
+        let whole = UnsafeMutableRawBufferPointer(
+          rebasing: UnsafeMutableRawBufferPointer(memory)[..<totalBytes])
+        guard try source.gather(slices, into: whole) == totalBytes else {
+          throw .damaged(
+            "sample-past-end", "A sample lies past the end of its file; import the file again.")
         }
+        filled = totalBytes
       } catch {
         failure = error
       }

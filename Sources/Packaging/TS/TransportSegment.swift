@@ -114,7 +114,8 @@ public struct TransportSegment: Sendable {
     var second = SampleWindow(sound, parts.count > 1 ? parts[1].samples : [])
     // A typed error cannot leave the closure that lends the memory, so it leaves as a value.
     var failure: MediaError?
-    let segment = [UInt8](unsafeUninitializedCapacity: Int(totalBytes)) { memory, initialized in
+    // With room for a block of padding, so that encrypting the segment does not copy it.
+    let segment = [UInt8](unsafeUninitializedCapacity: Int(totalBytes) + 16) { memory, initialized in
       let whole = UnsafeMutableRawBufferPointer(
         rebasing: UnsafeMutableRawBufferPointer(memory)[..<Int(totalBytes)])
       do throws(MediaError) {
