@@ -6,18 +6,23 @@ import Testing
 final class OpenSSLCipher: BlockCipher {
   private let chained: OpaquePointer
   private let counted: OpaquePointer
+  private let single: OpaquePointer
 
   init(_ key: [UInt8]) throws {
     chained = try #require(EVP_CIPHER_CTX_new())
     counted = try #require(EVP_CIPHER_CTX_new())
     try #require(EVP_EncryptInit_ex(chained, EVP_aes_128_cbc(), nil, key, nil) == 1)
     try #require(EVP_EncryptInit_ex(counted, EVP_aes_128_ctr(), nil, key, nil) == 1)
+    single = try #require(EVP_CIPHER_CTX_new())
+    try #require(EVP_EncryptInit_ex(single, EVP_aes_128_ecb(), nil, key, nil) == 1)
     EVP_CIPHER_CTX_set_padding(chained, 0)
+    EVP_CIPHER_CTX_set_padding(single, 0)
   }
 
   deinit {
     EVP_CIPHER_CTX_free(chained)
     EVP_CIPHER_CTX_free(counted)
+    EVP_CIPHER_CTX_free(single)
   }
 
   func encryptCBC(_ blocks: UnsafeMutableRawBufferPointer, vector: inout UInt128) {
@@ -26,6 +31,13 @@ final class OpenSSLCipher: BlockCipher {
     Self.run(chained, blocks, vector)
     vector = UInt128(
       bigEndian: blocks.loadUnaligned(fromByteOffset: blocks.count - 16, as: UInt128.self))
+  }
+
+  func encryptBlocks(_ blocks: UnsafeMutableRawBufferPointer) {
+    let memory = blocks.baseAddress?.assumingMemoryBound(to: UInt8.self)
+    var count: Int32 = 0
+    let status = EVP_EncryptUpdate(single, memory, &count, memory, Int32(blocks.count))
+    precondition(status == 1 && count == blocks.count, "OpenSSL does not encrypt")
   }
 
   func encryptCTR(_ bytes: UnsafeMutableRawBufferPointer, counter: UInt128) {

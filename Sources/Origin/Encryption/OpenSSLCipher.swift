@@ -7,17 +7,21 @@ import Packaging
 final class OpenSSLCipher: BlockCipher {
   private let chained: OpaquePointer
   private let counted: OpaquePointer
+  private let single: OpaquePointer
 
   init(_ key: ContentKey) {
     chained = Self.context(EVP_aes_128_cbc(), key)
     counted = Self.context(EVP_aes_128_ctr(), key)
+    single = Self.context(EVP_aes_128_ecb(), key)
     EVP_CIPHER_CTX_set_padding(chained, 0)
+    EVP_CIPHER_CTX_set_padding(single, 0)
   }
 
   deinit {
-    // Both wipe the key that they hold.
+    // Each wipes the key that it holds.
     EVP_CIPHER_CTX_free(chained)
     EVP_CIPHER_CTX_free(counted)
+    EVP_CIPHER_CTX_free(single)
   }
 
   func encryptCBC(_ blocks: UnsafeMutableRawBufferPointer, vector: inout UInt128) {
@@ -25,6 +29,14 @@ final class OpenSSLCipher: BlockCipher {
     guard blocks.count > 0 else { return }
     Self.encrypt(blocks, chained, vector)
     vector = UInt128(bigEndian: blocks.loadUnaligned(fromByteOffset: blocks.count - 16, as: UInt128.self))
+  }
+
+  func encryptBlocks(_ blocks: UnsafeMutableRawBufferPointer) {
+    precondition(blocks.count % 16 == 0 && blocks.count > 0, "blocks are whole")
+    let memory = blocks.baseAddress?.assumingMemoryBound(to: UInt8.self)
+    var count: Int32 = 0
+    let isDone = EVP_EncryptUpdate(single, memory, &count, memory, Int32(blocks.count)) == 1
+    precondition(isDone && Int(count) == blocks.count, "OpenSSL did not encrypt")
   }
 
   func encryptCTR(_ bytes: UnsafeMutableRawBufferPointer, counter: UInt128) {

@@ -11,7 +11,8 @@
 //
 // Block chaining: pictures have one block encrypted and nine clear, over and over, and pattern, chain and vector start
 // anew with each protected run (ISO/IEC 23001-7 §9.6, §10.4). Sound has all whole blocks of a sample encrypted. What is
-// left at an end, less than a block, stays clear. Blocks of a pattern lie 160 bytes apart; they are gathered, encrypted
+// left at an end, less than a block, stays clear; its samples are encrypted together at the end (`ChainLanes`). Blocks of a
+// pattern lie 160 bytes apart; they are gathered, encrypted
 // in one call and put back, since a call for each block would cost more than the cipher.
 
 /// Encrypts the samples of one segment, in decode order.
@@ -19,6 +20,7 @@ struct SampleEncryptor<Cipher: BlockCipher>: ~Copyable {
   private let cipher: Cipher
   private let scheme: ProtectionScheme
   private let constantVector: UInt128
+  private var chains: ChainLanes
   private var vector: UInt64
   private var subsamples: NALSubsamples?
   private var auxiliary = BoxWriter(capacityBytes: 4096)
@@ -41,6 +43,7 @@ struct SampleEncryptor<Cipher: BlockCipher>: ~Copyable {
     self.cipher = cipher
     self.scheme = scheme
     self.constantVector = constantVector
+    chains = ChainLanes(vector: constantVector)
     vector = firstVector
     subsamples = headers.map { NALSubsamples(headers: $0, scheme: scheme) }
     gathered = .allocate(byteCount: Self.gatheredBytes, alignment: 16)
@@ -50,7 +53,7 @@ struct SampleEncryptor<Cipher: BlockCipher>: ~Copyable {
 
   private var vectorBytes: Int { scheme == .cenc ? 8 : 0 }
 
-  /// Encrypts the next sample. False where its subsamples cannot be told in the bytes there are.
+  /// Encrypts the next sample, at the latest with `finish()`, until when it must stay where it is. False where its subsamples cannot be told in the bytes there are.
   mutating func encrypt(_ sample: UnsafeMutableRawBufferPointer) -> Bool {
     let auxiliaryStart = auxiliary.bytes.count
     if scheme == .cenc { auxiliary.u64(vector) }
@@ -78,7 +81,7 @@ struct SampleEncryptor<Cipher: BlockCipher>: ~Copyable {
     } else {
       switch scheme {
       case .cenc: counter(sample, blocksDone: 0)
-      case .cbcs: chain(sample)
+      case .cbcs: chains.append(sample)
       }
     }
     auxiliarySizesBytes.append(UInt8(truncatingIfNeeded: auxiliary.bytes.count - auxiliaryStart))
@@ -91,12 +94,8 @@ struct SampleEncryptor<Cipher: BlockCipher>: ~Copyable {
     cipher.encryptCTR(bytes, counter: UInt128(vector) << 64 | UInt128(blocksDone))
   }
 
-  private func chain(_ bytes: UnsafeMutableRawBufferPointer) {
-    let wholeBytes = bytes.count - bytes.count % Self.blockBytes
-    guard wholeBytes > 0 else { return }
-    var vector = constantVector
-    cipher.encryptCBC(UnsafeMutableRawBufferPointer(rebasing: bytes[..<wholeBytes]), vector: &vector)
-  }
+  /// Ends the encryption of all samples so far.
+  mutating func finish() { chains.encrypt(cipher) }
 
   private func pattern(_ bytes: UnsafeMutableRawBufferPointer) {
     var vector = constantVector
