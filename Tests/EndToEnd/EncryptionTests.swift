@@ -160,6 +160,40 @@ extension EndToEnd {
       }
     }
 
+    /// What is asked for again comes out of memory, with the same bytes and the same tag.
+    @Test(arguments: ["cbcs", "cenc"]) func segmentsThatAreAskedForAgainAreKept(method: String) async throws {
+      try await Self.withServer(method) { server in
+        func count(_ name: String) throws -> Int {
+          let metrics = try server.request("GET", "/metrics", admin: true).text
+          let line = metrics.split(separator: "\n").first { $0.hasPrefix("headwater_\(name) ") }
+          return try #require(line?.split(separator: " ").last.flatMap { Int($0) })
+        }
+        let path = try Presentation(server, asset: "film").segment(1)
+        // One connection, and so one loop.
+        let viewer = try server.connect()
+        func get(_ fields: String = "") throws -> RawResponse {
+          try viewer.send("GET \(path) HTTP/1.1\r\nHost: a\r\n\(fields)\r\n")
+          return try viewer.response()
+        }
+        let first = try get()
+        #expect(first.status == 200 && first.body.count > 10_000)
+        #expect(try count("segments_assembled_total") == 0)
+        let deadline = ContinuousClock.now + .seconds(10)
+        repeat {
+          let again = try get()
+          #expect(again.body == first.body && again["ETag"] == first["ETag"])
+        } while try count("segments_assembled_total") == 0 && .now < deadline
+        let misses = try count("hot_table_misses_total")
+        for _ in 0..<5 {
+          let hot = try get()
+          #expect(hot.body == first.body && hot["ETag"] == first["ETag"])
+        }
+        let part = try get("Range: bytes=100-9999\r\n")
+        #expect(part.status == 206 && part.body == Array(first.body[100...9999]))
+        #expect(try count("hot_table_misses_total") == misses)
+      }
+    }
+
     // MARK: What is refused
 
     @Test(arguments: ["aes-128", "cbcs", "cenc"]) func nothingLeavesInClear(method: String) async throws {

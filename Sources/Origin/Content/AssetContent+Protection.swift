@@ -15,8 +15,8 @@ extension AssetContent {
 
   /// A media segment or a picture under Common Encryption, to be made by a worker; nil for everything else.
   ///
-  /// How long it is depends on the NAL units in it, so there is no head to send before it is made. What is made is not
-  /// kept: a cache in front of the server asks once.
+  /// How long it is depends on the NAL units in it, so there is no head to send before it is made. One that is made a second
+  /// time is kept (`OriginLoop.keeping`).
   func suspendedMedia(
     _ resource: AssetResource, _ edition: Edition, _ context: ContentContext
   ) throws(Problem) -> ContentOutcome? {

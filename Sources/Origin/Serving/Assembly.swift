@@ -3,7 +3,8 @@
 // A segment made from a file whose picture and sound alternate is a list of a hundred and more parts. Sending the
 // list costs twice what sending a file costs, and is the right thing to do once: nothing is copied that nobody asks
 // for again. At the second request a worker puts the parts together in a sealed memory file, and from then on the
-// segment leaves by one sendfile. So does a segment that is made when it is sent, such as MPEG-TS. The copy lives in the
+// segment leaves by one sendfile. So does a segment that is made when it is sent, such as MPEG-TS, and one that a worker makes
+// whole, such as under Common Encryption. The copy lives in the
 // loop's hot table, within a budget, and goes with its entry.
 
 import Glibc
@@ -45,6 +46,10 @@ enum Assembly {
   /// - Precondition: the slices add up to what fits into memory.
   static func bytes(of slices: [BodySlice]) throws(StoreError) -> [UInt8] {
     let slices = try made(slices)
+    // What was made in one piece is not copied.
+    if slices.count == 1, case .bytes(let whole) = slices[0].source, slices[0].count == UInt64(whole.count) {
+      return whole
+    }
     var bytes = [UInt8](repeating: 0, count: slices.reduce(0) { $0 + Int($1.count) })
     // A typed error cannot leave the closure that lends the memory, so it leaves as a value.
     var failure: StoreError?

@@ -20,7 +20,7 @@ struct HotTable {
   }
 
   private var entries: [Int: Entry] = [:]
-  private var transaction: UInt64 = 0
+  private(set) var transaction: UInt64 = 0
   private var costBytes = 0
   private var assembledBytes = 0
   private var useClock: UInt32 = 0
@@ -29,6 +29,8 @@ struct HotTable {
 
   /// For assembled segments; 0 turns assembling off.
   var assemblyBudgetBytes: Int
+  /// Paths whose answers cost a worker's time and were made once; see `isMadeAgain`.
+  private var madeOnce: Set<Int> = []
   /// A representation that was asked for again and would be sent faster in one piece.
   private(set) var wish: Wish?
 
@@ -56,6 +58,7 @@ struct HotTable {
     costBytes = 0
     assembledBytes = 0
     wish = nil
+    madeOnce.removeAll(keepingCapacity: true)
   }
 
   /// The answer for a path of a site, if it was made since the catalog last changed.
@@ -82,6 +85,22 @@ struct HotTable {
   mutating func takeWish() -> Wish? {
     defer { wish = nil }
     return wish
+  }
+
+  /// Whether the path's answer was made before and not kept, so that it is worth keeping now. Notes that it is made.
+  ///
+  /// Always false where segments are not assembled.
+  mutating func isMadeAgain(site: Int, path: [UInt8]) -> Bool {
+    guard assemblyBudgetBytes > 0 else { return false }
+    if madeOnce.count >= budgetEntries { madeOnce.removeAll(keepingCapacity: true) }
+    return !madeOnce.insert(Self.key(site: site, path: path.span)).inserted
+  }
+
+  /// Puts in an answer of owned bytes until its assembled form takes their place; nil where it is too large.
+  mutating func insertForAssembly(_ representation: Representation, site: Int, path: [UInt8]) -> Wish? {
+    guard representation.lengthBytes <= Assembly.maximumBytes else { return nil }
+    insert(representation, site: site, path: path)
+    return Wish(key: Self.key(site: site, path: path.span), representation: representation)
   }
 
   /// Puts the assembled form in the place of what was wished for, if that is still there.

@@ -259,7 +259,7 @@ final class OriginLoop: Router {
           return .representation(made, site)
         case .cold(let file, let offset, let count): return .cold(file, offset, count)
         case .awaiting(let work): return .awaiting(work)
-        case .suspended(let work): return .suspended(site, work)
+        case .suspended(let work): return .suspended(site, keeping(work, site, path))
         }
       }
     }
@@ -275,6 +275,33 @@ final class OriginLoop: Router {
       self.counters.assembledSegments.add(1)
       self.hot.fulfil(wish, with: assembled)
     }
+  }
+
+  /// The same work, which hands a segment that is made again to the hot table. One made once is sent and forgotten, so that a
+  /// single viewer does not drive out what many look at.
+  private func keeping(
+    _ work: @escaping @Sendable () async throws(Problem) -> Representation, _ site: Site, _ path: [UInt8]
+  ) -> @Sendable () async throws(Problem) -> Representation {
+    guard hot.isMadeAgain(site: site.number, path: path) else { return work }
+    let owner = LoopBound(self, loop: loop)
+    let transaction = hot.transaction
+    let snapshot = snapshot
+    return { () async throws(Problem) -> Representation in
+      let made = try await work()
+      owner.value.keep(made, site, path, madeAt: transaction, under: snapshot)
+      return made
+    }
+  }
+
+  /// Keeps an answer, unless catalog or configuration have changed since it was begun.
+  private func keep(
+    _ made: Representation, _ site: Site, _ path: [UInt8], madeAt transaction: UInt64,
+    under snapshot: Snapshot
+  ) {
+    guard made.info.kind == .segment, hot.transaction == transaction, self.snapshot === snapshot,
+      let wish = hot.insertForAssembly(made, site: site.number, path: path)
+    else { return }
+    assemble(wish)
   }
 
   private func remember(_ representation: Representation, _ site: Site, _ path: [UInt8]) {
