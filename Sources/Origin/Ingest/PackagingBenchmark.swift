@@ -21,6 +21,16 @@ public enum PackagingBenchmark {
     public var fragmentMicroseconds: Double
     /// Transport stream segments, picture and sound together, the reading of the file included.
     public var transportMicrosecondsPerMegabyte: Double
+    /// The same of the sound alone; 0 without one.
+    public var soundTransportMicrosecondsPerMegabyte: Double
+    /// Encrypted fragmented MP4 segments of picture and of sound, by scheme, and transport streams under AES-128, reading
+    /// and all: rows of what and microseconds for a megabyte.
+    public var encryption: [Encrypted]
+
+    public struct Encrypted: Sendable, Equatable {
+      public var name: String
+      public var microsecondsPerMegabyte: Double
+    }
   }
 
   /// - Parameter path: an MP4 with a picture.
@@ -122,31 +132,74 @@ public enum PackagingBenchmark {
         playlistMicroseconds: playlist * 1e6, multivariantMicroseconds: multivariant * 1e6,
         mpdMicroseconds: mpd * 1e6,
         fragmentMicroseconds: fragment * 1e6 / Double(max(1, picture.segments.count)),
-        transportMicrosecondsPerMegabyte: try transport(picture, track))
+        transportMicrosecondsPerMegabyte: try transport(
+          [picture] + [presentation.muxedSound(of: picture)].compactMap { $0 }),
+        soundTransportMicrosecondsPerMegabyte: try sound.map { try transport([$0]) } ?? 0,
+        encryption: try encryption(of: [picture] + [sound].compactMap { $0 }))
+    }
+
+    private var sound: PresentationRendition? { presentation.renditions.first { $0.track.kind == .audio } }
+
+    private func number(of rendition: PresentationRendition) -> Int {
+      index.tracks.firstIndex(of: rendition.track) ?? 0
     }
 
     private func samples(_ track: Int, _ segment: Int) throws -> [Sample] {
       try index.samples(track: track, segment: segment, sidecar: sidecar.span)
     }
 
-    private func transport(_ picture: PresentationRendition, _ track: Int) throws -> Double {
-      guard picture.track.codec.isInTransportStream else { return 0 }
-      var streams = [(track: track, stream: try TransportStream(picture.track))]
-      if let sound = presentation.muxedSound(of: picture),
-        let number = index.tracks.firstIndex(of: sound.track)
-      {
-        streams.append((number, try TransportStream(sound.track)))
+    /// Of the first rendition's segments, with what the others have at the same time.
+    private func transport(_ renditions: [PresentationRendition], key: ContentKey? = nil) throws -> Double {
+      guard let first = renditions.first, first.track.codec.isInTransportStream else { return 0 }
+      let streams = try renditions.map { (number(of: $0), try TransportStream($0.track)) }
+      return try microsecondsPerMegabyte(first) { segment in
+        let parts = try streams.map { try TransportSegment.Part(stream: $1, samples: samples($0, segment)) }
+        let made = try TransportSegment(parts, sequenceNumber: UInt64(segment)).bytes(reading: file)
+        guard let key, let iv = key.iv else { return made.count }
+        return SegmentCipher.encrypt(made, iv: iv, cipher: OpenSSLCipher(key)).count
       }
-      var bytes = 0
-      let seconds = try time(3) {
-        for segment in picture.segments.indices {
-          let parts = try streams.map {
-            TransportSegment.Part(stream: $0.stream, samples: try samples($0.track, segment))
+    }
+
+    private func encryption(of renditions: [PresentationRendition]) throws -> [Figures.Encrypted] {
+      let bytes = [UInt8](repeating: 7, count: 16)
+      guard let key = ContentKey(id: bytes, key: bytes, iv: bytes) else { return [] }
+      var rows: [Figures.Encrypted] = []
+      for rendition in renditions {
+        for scheme in [ProtectionScheme.cbcs, .cenc] {
+          let protected: ProtectedTrack
+          do {
+            protected = try ProtectedTrack(track: rendition.track, scheme: scheme, key: key, vectorBase: 1)
+          } catch {
+            continue  // a coding that this scheme does not take
           }
-          bytes += try TransportSegment(parts, sequenceNumber: UInt64(segment)).bytes(reading: file).count
+          let spent = try microsecondsPerMegabyte(rendition) { segment in
+            Int(
+              try protected.segment(
+                sequenceNumber: 1, samples: samples(number(of: rendition), segment), firstSampleIndex: 0,
+                reading: file, cipher: OpenSSLCipher(key)
+              ).totalBytes)
+          }
+          rows.append(
+            Figures.Encrypted(
+              name: "\(scheme) segment of \(rendition.track.kind)", microsecondsPerMegabyte: spent))
         }
+        rows.append(
+          Figures.Encrypted(
+            name: "aes-128 transport stream of \(rendition.track.kind)",
+            microsecondsPerMegabyte: try transport([rendition], key: key)))
       }
-      return seconds * 1e6 / (Double(max(1, bytes)) / 3 / 1e6)
+      return rows
+    }
+
+    private func microsecondsPerMegabyte(
+      _ rendition: PresentationRendition, _ make: (Int) throws -> Int
+    ) throws -> Double {
+      let rounds = 5
+      var bytes = 0
+      let seconds = try time(rounds) {
+        for segment in rendition.segments.indices { bytes += try make(segment) }
+      }
+      return seconds * 1e6 / (Double(max(1, bytes)) / Double(rounds) / 1e6)
     }
   }
 }
