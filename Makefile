@@ -46,9 +46,10 @@ fuzz: ## feed every parser with mutated input for SECONDS=60 each
 	scripts/fuzz.sh HTTP $(SECONDS)
 	scripts/fuzz.sh Packaging $(SECONDS)
 
-torture: ## kill -9 in the middle of 100 rounds of imports
+torture: ## kill -9 in the middle of 100 rounds of imports; 2,000 damaged files
 	swift build
 	HEADWATER_CRASH_ROUNDS=100 swift test --disable-xctest --filter CrashTests
+	HEADWATER_MUTATED_FILES=2000 swift test --disable-xctest --filter MutatedImportTests
 
 bench: ## measure beside nginx, median of five; writes docs/PERFORMANCE.md (12 minutes)
 	@scripts/install-deps.sh build bench
