@@ -37,7 +37,7 @@ final class LayeredOutput {
 }
 
 extension Socket {
-  /// Puts a layer between this socket and its owner. Before the first byte is read or sent; once.
+  /// Puts a layer between this socket and its owner. Before the first byte that is the layer's is read or sent; once.
   public func add(_ layer: any SocketLayer) {
     loop.preconditionOnLoop()
     precondition(layered == nil, "a socket has at most one layer")

@@ -28,6 +28,15 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     SocketAddress(high: 0, low: 0x7F00_0001, port: port, isIPv6: false)
   }
 
+  /// An address from elsewhere, such as a header of the PROXY protocol.
+  ///
+  /// - Parameter address: in host order, 32 bits for IPv4 and 128 for IPv6.
+  public init(address: UInt128, isIPv6: Bool, port: UInt16) {
+    self.init(
+      high: UInt64(truncatingIfNeeded: address >> 64), low: UInt64(truncatingIfNeeded: address), port: port,
+      isIPv6: isIPv6)
+  }
+
   /// The address as a number in host order, 32 bits for IPv4 and 128 for IPv6; for comparison with network prefixes.
   public var address: UInt128 { UInt128(addressHigh) << 64 | UInt128(addressLow) }
 

@@ -67,6 +67,31 @@ enum HTTPInvariants {
     return HeadSnapshot(head, .incomplete)
   }
 
+  /// A header that is complete or malformed is so whatever follows, and one that is cut is never taken for another.
+  static func checkProxyHeader(_ input: UnsafeRawBufferPointer, inPieces next: () -> Int) {
+    let whole = ProxyHeader.parse(input)
+    if case .complete(let count, _) = whole {
+      precondition(
+        count > 0 && count <= min(input.count, ProxyHeader.mostBytes), "header longer than the input")
+    }
+    var arrived = 0
+    while arrived < input.count {
+      arrived = min(input.count, arrived + max(1, next()))
+      let result = ProxyHeader.parse(UnsafeRawBufferPointer(rebasing: input[..<arrived]))
+      precondition(result == .incomplete || result == whole, "the verdict depends on the cuts")
+    }
+    precondition(whole != .incomplete || input.count < ProxyHeader.mostBytes, "a header without an end")
+  }
+
+  /// Whoever is not trusted is the client itself; otherwise the client is the peer or an address that stands in the field.
+  private static func checkForwarded(_ head: borrowing RequestHead) {
+    let peer = NetworkAddress(bits: 0x0A00_0001, isIPv6: false)
+    precondition(head.clientAddress(peer: peer, trusted: []) == peer, "an untrusted peer was believed")
+    guard let all = NetworkPrefix("10.0.0.0/8") else { preconditionFailure("a network") }
+    _ = head.clientAddress(peer: peer, trusted: [all])
+    if let value = head.field(.traceparent) { _ = TraceContext.isValid(value) }
+  }
+
   /// The verdict does not depend on the cuts, and a complete head has the promised shape.
   static func checkHead(
     _ input: UnsafeRawBufferPointer, _ head: inout RequestHead, inPieces next: () -> Int
@@ -84,6 +109,7 @@ enum HTTPInvariants {
       precondition(HeaderName.isValid(bytes(head.fieldName(at: index))), "field name is not a token")
       precondition(HeaderValue.isValid(bytes(head.fieldValue(at: index))), "field value is not valid")
     }
+    checkForwarded(head)
     precondition(head.method == .connect || head.isAsteriskForm || seen.path.first == 0x2F, "path form")
     precondition(!seen.rawTarget.contains(0x20) && !seen.rawTarget.contains(0x23), "target form")
     guard !head.isAsteriskForm, head.method != .connect else { return }

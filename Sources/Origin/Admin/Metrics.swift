@@ -37,6 +37,10 @@ enum Metrics {
       "tls_resumptions_total", "counter", "TLS handshakes that resumed a session.",
       sum { $0.tlsResumptions.value })
     family("tls_failures_total", "counter", "TLS handshakes that failed.", sum { $0.tlsFailures.value })
+    family(
+      "proxy_headers_refused_total", "counter",
+      "Connections without a sound PROXY header of a trusted proxy.",
+      sum { $0.malformedProxyHeaders.value })
     family("timeouts_total", "counter", "Connections ended by a deadline.", sum { $0.timeouts.value })
     family(
       "cold_reads_total", "counter", "Reads that waited for the disk on a worker.", sum { $0.coldReads.value }

@@ -1,4 +1,4 @@
-/// An address to listen on: a numeric IP address and a port, plain or encrypted.
+/// An address to listen on: a numeric IP address and a port, plain or encrypted, behind a proxy or not.
 public struct ListenAddress: Sendable, Equatable, Hashable, CustomStringConvertible {
   /// A numeric IPv4 or IPv6 address, without brackets.
   public let host: String
@@ -6,19 +6,23 @@ public struct ListenAddress: Sendable, Equatable, Hashable, CustomStringConverti
   public let port: Int
   /// Whether TLS is spoken there.
   public let isTLS: Bool
+  /// Every connection begins with a header of the PROXY protocol.
+  public let isProxied: Bool
 
-  public init(host: String, port: Int, isTLS: Bool = false) {
+  public init(host: String, port: Int, isTLS: Bool = false, isProxied: Bool = false) {
     self.host = host
     self.port = port
     self.isTLS = isTLS
+    self.isProxied = isProxied
   }
 
-  private static let suffix = " tls"
-
-  /// The address in `text`, `192.0.2.1:8080` or `[::1]:8080`, with ` tls` behind it if it is encrypted; `nil` if it is not one.
+  /// The address in `text`, `192.0.2.1:8080` or `[::1]:8080`, with ` proxy` and ` tls` behind it in that order, where they
+  /// apply: what comes first on a connection; `nil` if it is not one.
   public init?(_ text: String) {
-    let isTLS = text.hasSuffix(Self.suffix)
-    let text = isTLS ? String(text.dropLast(Self.suffix.count)) : text
+    let isTLS = text.hasSuffix(Self.tlsSuffix)
+    var text = isTLS ? String(text.dropLast(Self.tlsSuffix.count)) : text
+    let isProxied = text.hasSuffix(Self.proxySuffix)
+    if isProxied { text = String(text.dropLast(Self.proxySuffix.count)) }
     guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
       return nil
     }
@@ -29,31 +33,36 @@ public struct ListenAddress: Sendable, Equatable, Hashable, CustomStringConverti
     let host = text[..<colon]
     if host.hasPrefix("["), host.hasSuffix("]") {
       guard let address = IPAddress.canonicalIPv6(String(host.dropFirst().dropLast())) else { return nil }
-      self.init(host: address, port: Int(port), isTLS: isTLS)
+      self.init(host: address, port: Int(port), isTLS: isTLS, isProxied: isProxied)
     } else {
       guard IPAddress.isIPv4(String(host)) else { return nil }
-      self.init(host: String(host), port: Int(port), isTLS: isTLS)
+      self.init(host: String(host), port: Int(port), isTLS: isTLS, isProxied: isProxied)
     }
   }
 
-  /// Without ` tls`.
+  private static let tlsSuffix = " tls"
+  private static let proxySuffix = " proxy"
+
+  /// Address and port alone.
   public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
-  /// What `listen` and `admin` take.
+  /// What `listen` takes.
   static let text = ConfigText("an address with a port such as \"0.0.0.0:8080\"") { text in
-    if let address = ListenAddress(text) {
-      return .accepted(address.description + (address.isTLS ? suffix : ""))
+    guard let address = ListenAddress(text) else {
+      return .refused(suggestion: nearest(to: text, standard: "0.0.0.0"))
     }
-    return .refused(suggestion: nearest(to: text, standard: "0.0.0.0"))
+    return .accepted(
+      address.description + (address.isProxied ? proxySuffix : "") + (address.isTLS ? tlsSuffix : ""))
   }
 
-  /// As `text`, or the empty string.
+  /// What `admin` takes.
   static let textOrEmpty = ConfigText("an address with a port such as \"127.0.0.1:9090\", or \"\" for none") {
     if $0.isEmpty { return .accepted("") }
-    if ListenAddress($0)?.isTLS == true {
+    if let address = ListenAddress($0), address.isTLS || address.isProxied {
       return .refused(
-        reason: "the admin pages are never encrypted: keep their address private",
-        suggestion: String($0.dropLast(suffix.count)))
+        reason: address.isTLS
+          ? "the admin pages are never encrypted: keep their address private"
+          : "the admin pages take no PROXY header", suggestion: address.description)
     }
     guard case .refused(let reason, _) = text.check($0) else { return text.check($0) }
     // A port by itself must not turn into an address that everybody reaches.

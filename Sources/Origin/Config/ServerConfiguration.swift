@@ -1,3 +1,5 @@
+public import HTTP
+
 /// What `etc/headwater.toml` says: everything that belongs to the server and not to one site.
 ///
 /// Compared as one value, which is how a reload finds out whether anything changed.
@@ -6,6 +8,8 @@ public struct ServerConfiguration: Sendable, Equatable {
   public var listen: [ListenAddress]
   /// Health, metrics and console; `nil` when turned off.
   public var admin: ListenAddress?
+  /// Whose word on a client's address is believed: in PROXY headers, `Forwarded` and `X-Forwarded-For`.
+  public var trustedProxies: [NetworkPrefix]
   /// Event loops; 0 for one per core.
   public var threads: Int
   /// Threads for what blocks, shared by all loops.
@@ -75,6 +79,7 @@ public struct ServerConfiguration: Sendable, Equatable {
     let server = table.table("server")
     listen = server.strings("listen").compactMap { ListenAddress($0) }
     admin = ListenAddress(server.string("admin"))
+    trustedProxies = server.strings("trusted_proxies").compactMap { NetworkPrefix($0) }
     threads = server.integer("threads")
     workerThreads = server.integer("worker_threads")
     storage = ConfigPathText.join(base, server.string("storage"))
@@ -118,12 +123,20 @@ extension ServerConfiguration {
     keys: [
       .strings(
         "listen", default: ["0.0.0.0:8080"], of: ListenAddress.text,
-        "Addresses for players and CDNs, numeric, IPv6 in brackets; ` tls` behind one encrypts. Port 0 lets the system choose.",
+        "Addresses for players and CDNs, numeric, IPv6 in brackets; ` tls` behind one encrypts. Port 0 lets the system choose. With "
+          + "` proxy` every connection must come from `trusted_proxies` and begin with a header of the PROXY protocol, version 1 "
+          + "or 2; ` proxy tls` has the header before the encryption.",
         example: ["0.0.0.0:8080", "[::]:8443 tls"]),
       .string(
         "admin", default: "127.0.0.1:9090", ListenAddress.textOrEmpty,
         "Address for health, metrics and the console. Never make it public. Empty: none.",
         example: "127.0.0.1:9191"),
+      .strings(
+        "trusted_proxies", default: [], of: networkText,
+        "Networks of the load balancers and CDNs whose word on a client's address is believed: in PROXY headers, `Forwarded` "
+          + "and `X-Forwarded-For`, read from the right as far as each entry is one of these. The address found is what logs, "
+          + "limits and signatures go by.",
+        example: ["10.0.0.0/8", "2001:db8::/32"]),
       .integer(
         "threads", default: 0, in: 0...1024, "Event loops. 0: one for each processor core.", example: 4),
       .integer(
@@ -161,11 +174,21 @@ extension ServerConfiguration {
       if !admin.hasSuffix(":0"), listen.contains(where: { $0.description == admin }) {
         return [ConfigComplaint(at: ["admin"], "listen and admin both have \(admin)", code: .duplicate)]
       }
-      let taken = Set(listen.filter { !$0.isTLS }.map(\.description))
+      if listen.contains(where: \.isProxied), table.strings("trusted_proxies").isEmpty {
+        return [
+          ConfigComplaint(
+            at: ["listen"], "an address with proxy needs trusted_proxies: nobody could connect to it")
+        ]
+      }
       return listen.enumerated().compactMap { number, address in
-        guard address.isTLS, address.port != 0, taken.contains(address.description) else { return nil }
+        let before = listen[..<number].first { $0.description == address.description }
+        guard let before, before != address, address.port != 0 else { return nil }
         return ConfigComplaint(
-          at: ["listen", .index(number)], "\(address) can be plain or encrypted, not both", code: .duplicate)
+          at: ["listen", .index(number)],
+          before.isTLS != address.isTLS
+            ? "\(address) can be plain or encrypted, not both"
+            : "\(address) can be with proxy or without, not both",
+          code: .duplicate)
       }
     })
 
@@ -173,6 +196,10 @@ extension ServerConfiguration {
     "tls",
     "The certificate for hosts whose site has none of its own. Without it, that of a site serves them.",
     keys: TLSCertificateSettings.keys, validate: TLSCertificateSettings.validate)
+
+  static let networkText = ConfigText("a network such as \"10.0.0.0/8\" or \"2001:db8::/32\"") { text in
+    NetworkPrefix(text) == nil ? .refused() : .accepted(text)
+  }
 
   private static let sitesPattern = ConfigText("a path, with \"*\" in its last part only") { text in
     guard !ConfigPathText.name(of: text).isEmpty else { return .refused(suggestion: text + "*.toml") }

@@ -15,6 +15,7 @@ public struct AccessRecord: Sendable {
   public var site: String?
   public var startedMilliseconds: Int64
   public var durationMicroseconds: UInt64
+  /// The client's: where the connection comes from `trusted_proxies`, the one that these say.
   public var remoteAddress: String
   public var method: String
   /// Path and query as received, with the values of signature parameters replaced.
@@ -31,6 +32,8 @@ public struct AccessRecord: Sendable {
   public var range: [UInt8]?
   public var referer: [UInt8]?
   public var userAgent: [UInt8]?
+  /// The request's W3C trace context, where it is valid.
+  public var traceparent: [UInt8]?
 }
 
 final class AccessLog: Sendable {

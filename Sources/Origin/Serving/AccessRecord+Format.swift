@@ -19,6 +19,7 @@ extension AccessRecord {
     if let range { field("range", range, &line) }
     if let referer { field("referer", referer, &line) }
     if let userAgent { field("user_agent", userAgent, &line) }
+    if let traceparent { field("traceparent", traceparent, &line) }
     line.append(contentsOf: "}\n".utf8)
   }
 

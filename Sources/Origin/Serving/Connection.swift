@@ -32,6 +32,7 @@ final class Connection: ClientConnection {
   private static let mostWaits: UInt8 = 8
 
   let socket: Socket
+  private let proxiedClient: SocketAddress?
   let owner: OriginLoop
   let router: any Router
   private(set) var state = State.reading
@@ -57,8 +58,10 @@ final class Connection: ClientConnection {
     case chunked(ChunkedDecoder, budget: Int)
   }
 
-  init(socket: Socket, on owner: OriginLoop, router: any Router) {
+  /// - Parameter proxiedClient: the client's address where a PROXY header has said it.
+  init(socket: Socket, on owner: OriginLoop, router: any Router, proxiedClient: SocketAddress? = nil) {
     self.socket = socket
+    self.proxiedClient = proxiedClient
     self.router = router
     self.owner = owner
     deadline.connection = self
@@ -163,8 +166,11 @@ final class Connection: ClientConnection {
 
   // MARK: Answering
 
-  /// Who asks. A system call: looked up only where it matters.
-  var clientAddress: SocketAddress? { socket.remoteAddress }
+  /// Who sent the request whose head is parsed. Asked from the system at each call; nil when the client has vanished.
+  var clientAddress: SocketAddress? { owner.clientAddress(ofPeer: peerAddress) }
+
+  /// The other end of the connection, or of the proxy's that stands before it.
+  var peerAddress: SocketAddress? { proxiedClient ?? socket.remoteAddress }
 
   private func dispatch(_ bytes: UnsafeRawBufferPointer, _ rest: UnsafeRawBufferPointer) {
     prepareBody()
@@ -311,7 +317,8 @@ final class Connection: ClientConnection {
     let logs = site?.pipeline.logs ?? []
     if owner.snapshot.accessLog != nil || !logs.isEmpty {
       exchange = ExchangeRecord(
-        owner, clientAddress, site, status: status, kind: kind, startedNanoseconds: startedNanoseconds)
+        owner, ExchangeRecord.knowsHead(status: status, site) ? clientAddress : peerAddress, site,
+        status: status, kind: kind, startedNanoseconds: startedNanoseconds)
       startedNanoseconds = 0
     } else {
       exchange = nil

@@ -18,7 +18,7 @@ final class ExchangeRecord {
     // A head that could not be parsed was never dispatched.
     self.startedNanoseconds = startedNanoseconds == 0 ? Self.monotonicNanoseconds() : startedNanoseconds
     // The head of a request that could not be parsed is not shown: its parts are not what they seem.
-    let isParsed = status != 400 && status != 414 && status != 431 && status != 408 || site != nil
+    let isParsed = Self.knowsHead(status: status, site)
     record = AccessRecord(
       site: site?.name, startedMilliseconds: Self.wallMilliseconds(), durationMicroseconds: 0,
       remoteAddress: client?.host ?? "-", method: isParsed ? "\(owner.head.method.name)" : "-",
@@ -28,7 +28,13 @@ final class ExchangeRecord {
       status: status, sentBytes: 0, kind: kind, requestID: owner.requestID,
       range: isParsed ? Self.copy(owner.head, .range) : nil,
       referer: isParsed ? Self.copy(owner.head, .referer).map(Self.redacted) : nil,
-      userAgent: isParsed ? Self.copy(owner.head, .userAgent) : nil)
+      userAgent: isParsed ? Self.copy(owner.head, .userAgent) : nil,
+      traceparent: isParsed ? Self.traceparent(owner.head) : nil)
+  }
+
+  /// Whether the loop's parsed head is that of the request being answered.
+  static func knowsHead(status: UInt16, _ site: Site?) -> Bool {
+    status != 400 && status != 414 && status != 431 && status != 408 || site != nil
   }
 
   /// - Parameter isComplete: false when the connection ended before the last byte.
@@ -44,6 +50,11 @@ final class ExchangeRecord {
 
   private static func copy(_ head: borrowing RequestHead, _ field: KnownField) -> [UInt8]? {
     guard let value = head.field(field) else { return nil }
+    return [UInt8](copying: value)
+  }
+
+  private static func traceparent(_ head: borrowing RequestHead) -> [UInt8]? {
+    guard let value = head.field(.traceparent), TraceContext.isValid(value) else { return nil }
     return [UInt8](copying: value)
   }
 

@@ -117,7 +117,7 @@ struct InheritedListeners: Sendable, Equatable {
   ///
   /// Addresses that are equal (port 0) get them in their order.
   mutating func take(_ role: Role, _ address: ListenAddress) -> [Int32] {
-    let text = "\(address.host.contains(":") ? "[\(address.host)]" : address.host):\(address.port)"
+    let text = address.description
     if comesFromSystemd {
       // Several sockets may be bound to one address, and one that is not named "admin" may be the admin address's.
       let found = groups.filter { $0.address == text || (role == .admin && $0.role == .admin) }

@@ -13,6 +13,7 @@ final class LoopCounters: Sendable {
   let tlsHandshakes = Atomic<UInt64>(0)
   let tlsResumptions = Atomic<UInt64>(0)
   let tlsFailures = Atomic<UInt64>(0)
+  let malformedProxyHeaders = Atomic<UInt64>(0)
   let timeouts = Atomic<UInt64>(0)
   let hotHits = Atomic<UInt64>(0)
   let hotMisses = Atomic<UInt64>(0)

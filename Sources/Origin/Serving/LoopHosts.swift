@@ -78,7 +78,9 @@ final class LoopHosts: Sendable {
       let accept: (Socket) -> Void = { socket in
         guard let origin = host.origin else { return socket.close() }
         switch place.role {
-        case .listen: origin.accept(socket, router: origin, isTLS: place.address.isTLS)
+        case .listen:
+          origin.accept(
+            socket, router: origin, isTLS: place.address.isTLS, isProxied: place.address.isProxied)
         case .admin: origin.accept(socket, router: AdminRouter(state, origin))
         }
       }

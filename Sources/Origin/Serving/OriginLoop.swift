@@ -105,25 +105,54 @@ final class OriginLoop: Router {
 
   // MARK: Connections
 
-  func accept(_ socket: Socket, router: any Router, isTLS: Bool = false) {
+  /// - Parameters:
+  ///   - isTLS: what comes is encrypted, behind the PROXY header where there is one.
+  ///   - isProxied: the connection begins with a PROXY header.
+  func accept(_ socket: Socket, router: any Router, isTLS: Bool = false, isProxied: Bool = false) {
     let isClient = router === self
     guard !isClient || clientCount < server.connectionLimit else {
       counters.refusedConnections.add(1)
       socket.close()
       return
     }
-    if isTLS {
-      guard let hosts = tls.hosts, let session = TLSSession(tls, hosts) else { return socket.close() }
-      socket.add(session)
-    }
-    let connection = Connection(socket: socket, on: self, router: router)
-    registry[ObjectIdentifier(connection)] = connection
     if isClient {
       clientCount += 1
       counters.acceptedConnections.add(1)
       counters.openConnections.add(1)
     }
+    guard isProxied else { return open(socket, router: router, isTLS: isTLS) }
+    let prelude = ProxyPrelude(socket: socket, on: self, router: router, isTLS: isTLS)
+    registry[ObjectIdentifier(prelude)] = prelude
+    prelude.open()
+  }
+
+  /// - Parameters:
+  ///   - client: what a PROXY header says; nil where the peer is the client.
+  ///   - bytes: what came behind that header.
+  private func open(
+    _ socket: Socket, router: any Router, isTLS: Bool, client: SocketAddress? = nil,
+    _ bytes: UnsafeRawBufferPointer? = nil
+  ) {
+    if isTLS, let hosts = tls.hosts, let session = TLSSession(tls, hosts) { socket.add(session) }
+    let connection = Connection(socket: socket, on: self, router: router, proxiedClient: client)
+    registry[ObjectIdentifier(connection)] = connection
     connection.open()
+    // There is no certificate, or no memory for a session: never a plain connection instead.
+    if isTLS, socket.layer == nil { return connection.abort() }
+    guard let bytes, bytes.count > 0 else { return }
+    if let layer = socket.layer {
+      layer.socket(socket, didRead: bytes)
+    } else {
+      connection.socket(socket, didRead: bytes)
+    }
+  }
+
+  /// The PROXY header of a connection is there: what follows is the client's own.
+  func introduce(
+    _ prelude: ProxyPrelude, _ socket: Socket, client: SocketAddress?, _ bytes: UnsafeRawBufferPointer
+  ) {
+    registry[ObjectIdentifier(prelude)] = nil
+    open(socket, router: prelude.router, isTLS: prelude.isTLS, client: client, bytes)
   }
 
   func connectionClosed(_ connection: any ClientConnection) {

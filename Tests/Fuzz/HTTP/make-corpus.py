@@ -54,6 +54,19 @@ request("space-colon", "GET / HTTP/1.1", host, "X : a")
 request("control", "GET / HTTP/1.1", host, "X: a\x01b")
 request("obs-text", "GET / HTTP/1.1", host, "X: \xe9\tb")
 request("many", "GET / HTTP/1.1", host, *[f"X-{n}: {n}" for n in range(14)])
+request("forwarded", "GET / HTTP/1.1", host, 'Forwarded: for=1.1.1.1;proto=https, for="[2001:db8::7]:4711";by=_x', "X-Forwarded-For: 2.2.2.2, 10.0.0.2")
+request("forwarded-for", "GET / HTTP/1.1", host, "X-Forwarded-For: 203.0.113.7:80, ::ffff:10.0.0.2", "X-Forwarded-For: 10.1.1.1",
+        "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+files["proxy-1-tcp4"] = b"\x00PROXY TCP4 203.0.113.7 192.0.2.1 56324 443\r\nGET / HTTP/1.1\r\n"
+files["proxy-1-tcp6"] = b"\x00PROXY TCP6 2001:db8::7 ::1 1 65535\r\n"
+files["proxy-1-unknown"] = b"\x00PROXY UNKNOWN ffff:f 1\r\n"
+signature = b"\x00\r\n\r\n\x00\r\nQUIT\n"
+addresses = bytes([203, 0, 113, 7, 192, 0, 2, 1, 0xDC, 4, 1, 0xBB])
+files["proxy-2-tcp4"] = signature + b"\x21\x11\x00\x0c" + addresses
+files["proxy-2-tcp6"] = signature + b"\x21\x21\x00\x24" + bytes(range(36))
+files["proxy-2-local"] = signature + b"\x20\x00\x00\x00"
+files["proxy-2-tlv"] = signature + b"\x21\x11\x00\x14" + addresses + b"\x01\x00\x02h2\x04\x00\x00"
+files["proxy-2-crc"] = signature + b"\x21\x11\x00\x13" + addresses + b"\x03\x00\x04\x8f\x34\x12\x56"
 request("range", "GET / HTTP/1.1", host, "Range: bytes=0-1,5-6", 'If-Range: "v1"')
 request("conditions", "GET / HTTP/1.1", host, 'If-None-Match: W/"a", "b,c" , *', 'If-Match: "a","b"',
         "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT", "If-Unmodified-Since: Sun Nov  6 08:49:37 1994")
