@@ -85,7 +85,7 @@ public final class Listener {
       Glibc.close(descriptor)
       throw LoopError(errno: -status, operation: "listen", context: address)
     }
-    let limit = descriptorLimit ?? Self.processDescriptorLimit
+    let limit = descriptorLimit ?? DescriptorLimit.current
     self.loop = loop
     self.raw = raw
     descriptorCeiling = Int32(clamping: limit - min(descriptorReserve, limit / 2))
@@ -238,11 +238,5 @@ extension Listener {
   private static func set(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) -> Bool {
     var value = value
     return setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) == 0
-  }
-
-  private static var processDescriptorLimit: Int {
-    var limit = rlimit()
-    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return Int.max }
-    return Int(clamping: limit.rlim_cur)
   }
 }

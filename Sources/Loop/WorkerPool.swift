@@ -64,6 +64,9 @@ public final class WorkerPool: Sendable {
     available.deallocate()
   }
 
+  /// Whether less than half of the queue waits: who can still say no politely should begin nothing that needs workers later.
+  public var hasRoom: Bool { queue.withLock { $0.count < ($0.ring.count + 1) / 2 } }
+
   /// Runs `work` on a worker, then `completion` with its result on the loop.
   ///
   /// Call on the loop, which stays open until `completion` has run. `completion` is destroyed on the loop too, so it may

@@ -16,10 +16,19 @@ final class WritableWatch {
   private var isPolling = false
   private var body: (() -> Void)?
 
-  /// Fails where the process has no descriptor left.
+  /// Descriptors that answers that wait leave to others: to files, and to whoever asks for the server's health.
+  private static let reserve: Int32 = 24
+  /// The first number that a watch does not take; the limit of the process is raised at its start only.
+  private static let ceiling = Int32(clamping: DescriptorLimit.current - Int(reserve))
+
+  /// Fails where the process has no descriptor left but a few.
   init?(loop: EventLoop, descriptor original: Int32) {
     descriptor = fcntl(original, F_DUPFD_CLOEXEC, 0)
     guard descriptor >= 0 else { return nil }
+    guard descriptor < Self.ceiling else {
+      Glibc.close(descriptor)
+      return nil
+    }
     self.loop = loop
     raw = .allocate(capacity: 1)
     guard uv_poll_init(loop.raw, raw, descriptor) == 0 else {

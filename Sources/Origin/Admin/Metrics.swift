@@ -26,9 +26,18 @@ enum Metrics {
     family("connections_open", "gauge", "Client connections.", sum { $0.openConnections.value })
     family(
       "connections_accepted_total", "counter", "Connections accepted.", sum { $0.acceptedConnections.value })
+    text += "# HELP headwater_refused_total Connections and requests turned away, by limit.\n"
+    text += "# TYPE headwater_refused_total counter\n"
+    for limit in Limit.allCases {
+      text +=
+        "headwater_refused_total{limit=\"\(limit.rawValue)\"} \(sum { $0.refusals[limit.index].count.value })\n"
+    }
     family(
-      "connections_refused_total", "counter", "Connections closed at the limit.",
-      sum { $0.refusedConnections.value })
+      "clients_held_bytes", "gauge", "Memory that connections and waiting answers hold.",
+      sum { $0.heldBytes.value })
+    family(
+      "clients_budget_bytes", "gauge", "Memory that they may hold.",
+      UInt64(snapshot.configuration.server.limits.memoryBytes))
     family(
       "requests_malformed_total", "counter", "Request heads refused by the parser.",
       sum { $0.badRequests.value })

@@ -36,11 +36,29 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var fields: Int
     /// Ranges in one request.
     public var ranges: Int
+    /// Of all chunk extensions of one body.
+    public var chunkExtensionBytes: Int
+    public var trailerBytes: Int
+    /// Of a body that nobody wants, read and thrown away to keep the connection.
+    public var discardedBodyBytes: Int
+    /// Pipelined requests that are answered in one turn.
+    public var pipeline: Int
+    public var requestsPerConnection: Int
     public var headerTimeoutMilliseconds: Int
     public var idleTimeoutMilliseconds: Int
     public var sendTimeoutMilliseconds: Int
     /// Open connections in the whole process.
     public var connections: Int
+    /// Of one client; 0 is any number.
+    public var connectionsPerAddress: Int
+    /// Requests a second of one client; 0 is any number.
+    public var requestRatePerAddress: Int
+    /// Requests of one client that may come at once.
+    public var requestBurstPerAddress: Int
+    /// Networks whose clients the three limits before do not concern.
+    public var exemptNetworks: [NetworkPrefix]
+    /// What connections and answers that wait may hold in the whole process.
+    public var memoryBytes: Int
     /// Memory for segments that are asked for again, in one piece; 0 is none.
     public var hotSegmentsBytes: Int
   }
@@ -91,10 +109,18 @@ public struct ServerConfiguration: Sendable, Equatable {
     self.limits = Limits(
       requestLineBytes: limits.sizeBytes("request_line"), headerBlockBytes: limits.sizeBytes("header_block"),
       fields: limits.integer("fields"), ranges: limits.integer("ranges"),
+      chunkExtensionBytes: limits.sizeBytes("chunk_extensions"), trailerBytes: limits.sizeBytes("trailers"),
+      discardedBodyBytes: limits.sizeBytes("discarded_body"), pipeline: limits.integer("pipeline"),
+      requestsPerConnection: limits.integer("requests_per_connection"),
       headerTimeoutMilliseconds: limits.durationMilliseconds("header_timeout"),
       idleTimeoutMilliseconds: limits.durationMilliseconds("idle_timeout"),
       sendTimeoutMilliseconds: limits.durationMilliseconds("send_timeout"),
       connections: limits.integer("connections"),
+      connectionsPerAddress: limits.integer("connections_per_address"),
+      requestRatePerAddress: limits.integer("request_rate_per_address"),
+      requestBurstPerAddress: limits.integer("request_burst_per_address"),
+      exemptNetworks: limits.strings("exempt_networks").compactMap { NetworkPrefix($0) },
+      memoryBytes: limits.sizeBytes("memory"),
       hotSegmentsBytes: limits.sizeBytes("hot_segments"))
 
     tls = TLSCertificateSettings.all(table.table("tls"))
@@ -220,9 +246,27 @@ extension ServerConfiguration {
       .integer(
         "ranges", default: 16, in: 1...256,
         "Most ranges in one request; beyond, the whole representation is sent.", example: 4),
+      .size(
+        "chunk_extensions", default: "16KiB", from: "0B", to: "1MiB",
+        "Most bytes of chunk extensions in one body; the connection ends beyond.", example: "1KiB"),
+      .size(
+        "trailers", default: "8KiB", from: "0B", to: "1MiB",
+        "Most bytes of trailer fields of one body; the connection ends beyond.", example: "1KiB"),
+      .size(
+        "discarded_body", default: "64KiB", from: "0B", to: "16MiB",
+        "Most bytes of a body that nobody wants which are read to keep the connection; it ends beyond.",
+        example: "8KiB"),
+      .integer(
+        "pipeline", default: 32, in: 1...10_000,
+        "Most pipelined requests of one connection that are answered in one turn; the others wait, and no more are read.",
+        example: 8),
+      .integer(
+        "requests_per_connection", default: 1_000_000, in: 1...1_000_000_000,
+        "Most requests on one connection; the answer to the last says `Connection: close`.", example: 1000),
       .duration(
         "header_timeout", default: "10s", from: "1s", to: "10m",
-        "Longest time from the first byte of a request head to its last.", example: "5s"),
+        "Longest time from the first byte of a request head to its last, and for a body that is thrown away.",
+        example: "5s"),
       .duration(
         "idle_timeout", default: "190s", from: "1s", to: "1h",
         "How long a connection may wait for its next request. Longer than the CDN's own, so that it closes first.",
@@ -232,7 +276,27 @@ extension ServerConfiguration {
         "How long a client may take no byte of a response that waits for it.", example: "30s"),
       .integer(
         "connections", default: 65_536, in: 16...4_194_304,
-        "Most open connections in the process; beyond, new ones are closed at once.", example: 10_000),
+        "Most open connections in the process; beyond, new ones get 503 and are closed.", example: 10_000),
+      .integer(
+        "connections_per_address", default: 0, in: 0...1_000_000,
+        "Most open connections of one client, an IPv6 client being a /64; beyond, new ones get 429 and are closed. 0: any number. "
+          + "Connections of `trusted_proxies` do not count, but those that a PROXY header announces do, for its client.",
+        example: 100),
+      .integer(
+        "request_rate_per_address", default: 0, in: 0...1_000_000,
+        "Most requests a second of one client, who is told from `trusted_proxies` as the log has it; beyond, 429 with "
+          + "`Retry-After`. 0: any number.", example: 50),
+      .integer(
+        "request_burst_per_address", default: 100, in: 1...1_000_000,
+        "Most requests of one client at once, after a pause.", example: 20),
+      .strings(
+        "exempt_networks", default: [], of: networkText,
+        "Networks whose clients the limits by address do not concern.", example: ["10.0.0.0/8"]),
+      .size(
+        "memory", default: "1GiB", from: "64KiB", to: "16TiB",
+        "What connections (1 KiB each), and answers that wait for their client, may hold together; beyond, new connections and "
+          + "requests get 503 with `Retry-After`. Shared media, such as `hot_segments`, do not count.",
+        example: "256MiB"),
       .size(
         "hot_segments", default: "256MiB", from: "0B", to: "1TiB",
         "Memory for segments that are asked for again and again, kept in one piece so that they leave like a file.",

@@ -37,7 +37,8 @@ public final class ContentContext {
   }
 
   private var keys = RecentTable<KeyOwner, ContentKey>(limit: 1024)
-  private var openBlobs = RecentTable<BlobID, BlobFile>(limit: 1024)
+  private var openBlobs = RecentTable<BlobID, BlobFile>(
+    limit: min(1024, max(8, DescriptorLimit.current / 16)))
   private var indexes = RecentTable<IndexKey, LoadedIndex>(limit: 256)
   private var subtitleDocuments = RecentTable<BlobID, SubtitleDocument>(limit: 32)
 

@@ -41,8 +41,8 @@ final class Connection: ClientConnection {
   private var pending: [UInt8] = []
   private(set) var transfer: Transfer?
   private var keepsAlive = true
-  /// Bytes of a request body still to be thrown away before the next head.
-  private var discard = Discard.nothing
+  /// A request body still to be thrown away before the next head.
+  private var body = DiscardedBody()
   private var exchange: ExchangeRecord?
   /// Bytes of the answer being sent, its head included.
   private var answerBytes: UInt64 = 0
@@ -50,13 +50,11 @@ final class Connection: ClientConnection {
   private var startedNanoseconds: UInt64 = 0
   /// How often the request has waited for the disk before there was an answer.
   private var waits: UInt8 = 0
+  /// Answers begun on this connection.
+  private var answers: UInt32 = 0
+  /// What it holds beyond an idle connection, as the memory budget knows it.
+  private var chargedBytes = 0
   let deadline = ConnectionDeadlines.Node()
-
-  private enum Discard {
-    case nothing
-    case count(UInt64)
-    case chunked(ChunkedDecoder, budget: Int)
-  }
 
   /// - Parameter proxiedClient: the client's address where a PROXY header has said it.
   init(socket: Socket, on owner: OriginLoop, router: any Router, proxiedClient: SocketAddress? = nil) {
@@ -80,6 +78,7 @@ final class Connection: ClientConnection {
     case .waiting, .responding:
       pending.append(contentsOf: bytes)
       socket.stopReading()
+      charge()
     case .reading:
       if pending.isEmpty {
         consume(bytes)
@@ -99,8 +98,9 @@ final class Connection: ClientConnection {
   /// Uses bytes: discards bodies, parses heads, answers them, until something must wait.
   private func consume(_ bytes: UnsafeRawBufferPointer) {
     var rest = bytes
+    var turn = owner.limits.pipeline
     while state == .reading, rest.count > 0 {
-      guard skipBody(&rest) else { return }
+      guard body.skip(&rest) else { return finishAndClose() }
       if rest.count == 0 { break }
       switch owner.head.parse(rest, resuming: &progress) {
       case .incomplete:
@@ -119,49 +119,27 @@ final class Connection: ClientConnection {
         let head = UnsafeRawBufferPointer(rebasing: rest[..<count])
         rest = UnsafeRawBufferPointer(rebasing: rest[count...])
         dispatch(head, rest)
+        turn -= 1
+        if turn == 0, state == .reading, rest.count > 0 { return postpone(rest) }
       }
     }
     if state == .reading, rest.count == 0, transfer == nil {
-      // Between requests, or in the middle of a body that is thrown away.
-      owner.deadlines.arm(deadline, .idle)
+      if body.isOver {
+        owner.deadlines.arm(deadline, .idle)
+      } else {
+        // In the middle of a body that is thrown away, which gets no more time than a head, however it trickles.
+        owner.deadlines.armOnce(deadline, .header)
+      }
     } else if state != .closed, state != .lingering, rest.count > 0 {
       pending.append(contentsOf: rest)
       socket.stopReading()
     }
   }
 
-  /// Throws away request body bytes. Returns false when the connection can't go on.
-  private func skipBody(_ rest: inout UnsafeRawBufferPointer) -> Bool {
-    switch discard {
-    case .nothing: return true
-    case .count(let left):
-      let taken = Int(min(left, UInt64(rest.count)))
-      rest = UnsafeRawBufferPointer(rebasing: rest[taken...])
-      discard = left == UInt64(taken) ? .nothing : .count(left - UInt64(taken))
-    case .chunked(var decoder, var budget):
-      decoding: while rest.count > 0 {
-        switch decoder.decode(rest) {
-        case .needsMore:
-          rest = UnsafeRawBufferPointer(rebasing: rest[rest.count...])
-        case .data(let range):
-          budget -= range.count
-          rest = UnsafeRawBufferPointer(rebasing: rest[range.upperBound...])
-        case .finished(let consumed):
-          rest = UnsafeRawBufferPointer(rebasing: rest[consumed...])
-          discard = .nothing
-          return true
-        case .failed:
-          finishAndClose()
-          return false
-        }
-        if budget < 0 {
-          finishAndClose()
-          return false
-        }
-      }
-      discard = .chunked(decoder, budget: budget)
-    }
-    return true
+  /// Other connections have their turn before the rest of a long pipeline, which is left unread meanwhile.
+  private func postpone(_ rest: UnsafeRawBufferPointer) {
+    wait(keeping: rest)
+    owner.loop.schedule(afterMilliseconds: 0) { self.takeUpPipeline() }
   }
 
   // MARK: Answering
@@ -178,10 +156,15 @@ final class Connection: ClientConnection {
     if startedNanoseconds == 0, owner.snapshot.logsExchanges {
       startedNanoseconds = ExchangeRecord.monotonicNanoseconds()
     }
+    if router === owner, waits == 0, let problem = owner.refusal(ofRequestFrom: { clientAddress }) {
+      return respond(problem: problem, site: nil, isHead: owner.head.method == .head)
+    }
     if owner.snapshot.wantsClientCertificates {
       owner.clientAuthority = (socket.layer as? TLSSession)?.clientAuthority
     }
     switch router.answer(owner.head, from: { clientAddress }, mayWait: waits < Self.mostWaits) {
+    case .representation(let representation, _) where owner.lacksWorkers(for: representation):
+      refuseForWorkers()
     case .representation(let representation, let site):
       respond(representation, site: site)
     case .problem(let problem, let site):
@@ -191,7 +174,11 @@ final class Connection: ClientConnection {
     case .cold(let file, let offset, let count):
       waits += 1
       wait(keeping: bytes)
-      if !owner.populate(file, offset, count, then: { self.retry() }) { abort() }
+      if !owner.populate(file, offset, count, then: { self.retry() }) {
+        state = .reading
+        pending = []
+        refuseForWorkers()
+      }
     case .awaiting(let work):
       waits += 1
       wait(keeping: bytes)
@@ -203,24 +190,18 @@ final class Connection: ClientConnection {
     }
   }
 
+  private func refuseForWorkers() {
+    owner.note(.workers)
+    respond(problem: .overloaded, site: nil, isHead: owner.head.method == .head)
+  }
+
   /// What the head says about its body, and about the connection after it.
   private func prepareBody() {
-    keepsAlive = owner.head.keepAlive && !owner.isDraining
-    let limits = owner.head.limits
-    switch owner.head.body {
-    case .none: discard = .nothing
-    case .length(let length):
-      discard = length == 0 ? .nothing : .count(length)
-      if length > UInt64(limits.discardedBodyBytes) { keepsAlive = false }
-    case .chunked:
-      discard = .chunked(ChunkedDecoder(limits: limits), budget: limits.discardedBodyBytes)
-    }
+    keepsAlive = owner.head.keepAlive && !owner.isDraining && answers + 1 < owner.limits.requestsPerConnection
+    body = DiscardedBody(of: owner.head)
     // A client that waits for 100 Continue may send its body or not once it has the final status: the
     // next head could not be told from the body.
-    if owner.head.expectsContinue, case .nothing = discard {
-    } else if owner.head.expectsContinue {
-      keepsAlive = false
-    }
+    if body.isTooLong || (owner.head.expectsContinue && !body.isOver) { keepsAlive = false }
     owner.deadlines.cancel(deadline)
   }
 
@@ -228,11 +209,24 @@ final class Connection: ClientConnection {
     state = .waiting
     pending = Array(bytes)
     socket.stopReading()
+    charge()
+  }
+
+  /// Has the memory budget know what the connection holds while it waits.
+  private func charge() {
+    let held = pending.count + (transfer?.ownedBytes ?? 0)
+    guard held != chargedBytes else { return }
+    if held > chargedBytes {
+      owner.counters.heldBytes.add(UInt64(held - chargedBytes))
+    } else {
+      owner.counters.heldBytes.subtract(UInt64(chargedBytes - held))
+    }
+    chargedBytes = held
   }
 
   /// Dispatches the kept head again.
   private func retry() {
-    discard = .nothing
+    body = DiscardedBody()
     takeUpPipeline()
   }
 
@@ -311,6 +305,7 @@ final class Connection: ClientConnection {
 
   private func begin(_ site: Site?, status: UInt16, kind: AnswerKind) {
     waits = 0
+    answers &+= 1
     owner.refreshDate()
     owner.counters.count(status: status)
     state = .responding
@@ -379,6 +374,7 @@ final class Connection: ClientConnection {
       make(body)
     case .blocked:
       socket.stopReading()
+      charge()
       owner.deadlines.arm(deadline, .send)
       socket.whenWritable { self.resumeTransfer(fetched: false) }
     }
@@ -413,6 +409,7 @@ final class Connection: ClientConnection {
       exchange.finish(owner, sentBytes: answerBytes, isComplete: true)
       self.exchange = nil
     }
+    if chargedBytes > 0 { charge() }
     guard keepsAlive, state == .responding else { return finishAndClose() }
     state = .reading
     if !pending.isEmpty {
@@ -491,6 +488,8 @@ final class Connection: ClientConnection {
   func socketDidClose(_ socket: Socket) {
     state = .closed
     transfer = nil
+    pending = []
+    if chargedBytes > 0 { charge() }
     owner.deadlines.cancel(deadline)
     // The two refer to each other.
     deadline.connection = nil

@@ -71,6 +71,7 @@ extension ServerConfiguration.Limits {
   var http: HTTPLimits {
     HTTPLimits(
       requestLineBytes: requestLineBytes, headerBlockBytes: headerBlockBytes, fieldCount: fields,
-      rangeCount: ranges)
+      rangeCount: ranges, discardedBodyBytes: discardedBodyBytes, chunkExtensionBytes: chunkExtensionBytes,
+      trailerBytes: trailerBytes)
   }
 }

@@ -5,7 +5,10 @@ import Synchronization
 
 final class LoopCounters: Sendable {
   let acceptedConnections = Atomic<UInt64>(0)
-  let refusedConnections = Atomic<UInt64>(0)
+  /// By `Limit`, in the order of its cases.
+  let refusals = Limit.allCases.map { _ in RefusalCounter() }
+  /// Memory that connections and waiting answers hold; see OriginLoop+Limits.swift.
+  let heldBytes = Atomic<UInt64>(0)
   let openConnections = Atomic<UInt64>(0)
   let sentBytes = Atomic<UInt64>(0)
   let coldReads = Atomic<UInt64>(0)
@@ -41,6 +44,11 @@ final class LoopCounters: Sendable {
       ("5xx", serverError.value),
     ]
   }
+}
+
+/// A counter that can stand in an array.
+final class RefusalCounter: Sendable {
+  let count = Atomic<UInt64>(0)
 }
 
 extension Atomic where Value == UInt64 {

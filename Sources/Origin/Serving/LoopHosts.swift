@@ -74,7 +74,7 @@ final class LoopHosts: Sendable {
   ) throws -> SocketAddress {
     let state = state
     return try Self.onLoop(host.loop) {
-      let refuse: (Int32) -> Void = { _ in host.origin?.counters.refusedConnections.add(1) }
+      let refuse: (Int32) -> Void = { _ in host.origin?.note(.descriptors) }
       let accept: (Socket) -> Void = { socket in
         guard let origin = host.origin else { return socket.close() }
         switch place.role {
@@ -84,13 +84,17 @@ final class LoopHosts: Sendable {
         case .admin: origin.accept(socket, router: AdminRouter(state, origin))
         }
       }
+      // Who watches the server gets in as long as there is any descriptor; clients leave some.
+      let reserve = place.role == .admin ? 0 : 64
       var listeners = try descriptors.map {
-        try Listener(loop: host.loop, adopting: $0, onRefuse: refuse, onAccept: accept)
+        try Listener(
+          loop: host.loop, adopting: $0, descriptorReserve: reserve, onRefuse: refuse, onAccept: accept)
       }
       if listeners.isEmpty {
         listeners = [
           try Listener(
-            loop: host.loop, address: address, reusePort: reusePort, onRefuse: refuse, onAccept: accept)
+            loop: host.loop, address: address, reusePort: reusePort, descriptorReserve: reserve,
+            onRefuse: refuse, onAccept: accept)
         ]
       }
       for listener in listeners { host.listeners.append((place, listener)) }

@@ -68,6 +68,13 @@ final class OriginLoop: Router {
   /// Whose certificate the client of the connection being answered has shown; kept up where a site wants one.
   var clientAuthority: TLSClientAuthority?
   var isDraining = false
+  private(set) var limits: LoopLimits
+  /// For each `Limit`: when the log was told last, and how many were refused since.
+  var refused = Limit.allCases.map { _ in (loggedSeconds: Int64.min / 2, count: 0) }
+  /// Refused clients that are being told so.
+  var farewells = 0
+  /// Connections that count against their address; empty while there is no such limit.
+  private var addressKeys: [ObjectIdentifier: NetworkAddress] = [:]
   private var hot = HotTable()
   private let context: ContentContext
   private var registry: [ObjectIdentifier: any ClientConnection] = [:]
@@ -89,6 +96,7 @@ final class OriginLoop: Router {
     head = RequestHead(limits: snapshot.configuration.server.limits.http)
     output = .allocate(byteCount: Self.outputBytes, alignment: 16)
     vectors = VectorTable(staging: output)
+    limits = LoopLimits(snapshot.configuration.server.limits, share: server.share)
     deadlines = ConnectionDeadlines(loop: loop, limits: snapshot.configuration.server.limits)
     requestIDs = RequestIDs()
     tls = TLSShared(loop: loop, ticketKeys: server.ticketKeys, counters: counters)
@@ -109,21 +117,22 @@ final class OriginLoop: Router {
   ///   - isTLS: what comes is encrypted, behind the PROXY header where there is one.
   ///   - isProxied: the connection begins with a PROXY header.
   func accept(_ socket: Socket, router: any Router, isTLS: Bool = false, isProxied: Bool = false) {
-    let isClient = router === self
-    guard !isClient || clientCount < server.connectionLimit else {
-      counters.refusedConnections.add(1)
-      socket.close()
-      return
-    }
-    if isClient {
+    if router === self {
+      if let limit = refusalAtTheDoor() { return refuse(socket, limit, answers: !isTLS && !isProxied) }
       clientCount += 1
       counters.acceptedConnections.add(1)
       counters.openConnections.add(1)
+      counters.heldBytes.add(Self.connectionBytes)
     }
     guard isProxied else { return open(socket, router: router, isTLS: isTLS) }
     let prelude = ProxyPrelude(socket: socket, on: self, router: router, isTLS: isTLS)
     registry[ObjectIdentifier(prelude)] = prelude
     prelude.open()
+  }
+
+  private func refusalAtTheDoor() -> Limit? {
+    if clientCount >= server.connectionLimit { return .connections }
+    return counters.heldBytes.value + Self.connectionBytes > limits.memoryBytes ? .memory : nil
   }
 
   /// - Parameters:
@@ -133,9 +142,18 @@ final class OriginLoop: Router {
     _ socket: Socket, router: any Router, isTLS: Bool, client: SocketAddress? = nil,
     _ bytes: UnsafeRawBufferPointer? = nil
   ) {
+    var key: NetworkAddress?
+    if router === self, let rates = limits.rates, let address = client ?? socket.remoteAddress {
+      key = connectionKey(of: address, rates)
+      if let key, !server.addressLimits.open(key, rates) {
+        clientClosed()
+        return refuse(socket, .connectionsPerAddress, answers: !isTLS)
+      }
+    }
     if isTLS, let hosts = tls.hosts, let session = TLSSession(tls, hosts) { socket.add(session) }
     let connection = Connection(socket: socket, on: self, router: router, proxiedClient: client)
     registry[ObjectIdentifier(connection)] = connection
+    if let key { addressKeys[ObjectIdentifier(connection)] = key }
     connection.open()
     // There is no certificate, or no memory for a session: never a plain connection instead.
     if isTLS, socket.layer == nil { return connection.abort() }
@@ -157,9 +175,16 @@ final class OriginLoop: Router {
 
   func connectionClosed(_ connection: any ClientConnection) {
     registry[ObjectIdentifier(connection)] = nil
-    guard connection.router === self else { return }
+    if !addressKeys.isEmpty, let key = addressKeys.removeValue(forKey: ObjectIdentifier(connection)) {
+      server.addressLimits.close(key)
+    }
+    if connection.router === self { clientClosed() }
+  }
+
+  private func clientClosed() {
     clientCount -= 1
     counters.openConnections.subtract(1)
+    counters.heldBytes.subtract(Self.connectionBytes)
     if isDraining, clientCount == 0 { server.loopDrained(loop) }
   }
 
@@ -180,6 +205,7 @@ final class OriginLoop: Router {
     self.snapshot = snapshot
     tls.hosts = snapshot.tls
     head = RequestHead(limits: snapshot.configuration.server.limits.http)
+    limits = LoopLimits(snapshot.configuration.server.limits, share: server.share)
     hot.removeAll()
     context.configurationChanged()
     hot.assemblyBudgetBytes = server.share(snapshot.configuration.server.limits.hotSegmentsBytes)

@@ -26,6 +26,7 @@ final class ServerState: Sendable {
   let workers: WorkerPool
   let logger: Logger
   let connectionLimit: Int
+  let addressLimits = AddressLimits()
   let startedSeconds: Int64
   let counters: [LoopCounters]
   private let waiting: Mutex<(loops: Int, drained: @Sendable () -> Void)>
@@ -102,7 +103,8 @@ public final class Server: Sendable {
     self.store = store
     self.logger = logger
     ignoreSIGPIPE()
-    Self.raiseDescriptorLimit()
+    // Every connection and open blob is a descriptor.
+    DescriptorLimit.raise()
     let server = configuration.server
     let count = server.threads == 0 ? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))) : server.threads
     threads = try LoopThreads(count: max(1, count))
@@ -335,14 +337,6 @@ public final class Server: Sendable {
     case .json: return try AccessLog(path: log.accessPath, format: .json)
     case .combined: return try AccessLog(path: log.accessPath, format: .combined)
     }
-  }
-
-  /// Every connection and open blob is a descriptor; take as many as the system lets us.
-  private static func raiseDescriptorLimit() {
-    var limit = rlimit()
-    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
-    limit.rlim_cur = limit.rlim_max
-    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
   }
 
   /// Runs async work from a thread that is not a loop's and waits for its end.

@@ -54,6 +54,9 @@ final class Transfer {
   private var body: BodyCursor
   private var gathers: Bool
   private let corks: Bool
+  /// What this answer alone keeps in memory: the rest of its head, and parts that were made for it.
+  var ownedBytes: Int { head.count + suppliedBytes }
+  private var suppliedBytes = 0
   /// Bytes that the kernel has taken, the head's included.
   private(set) var sentBytes: UInt64 = 0
   private var isCorked = false
@@ -82,6 +85,10 @@ final class Transfer {
   func supply(_ made: [BodySlice]) -> Bool {
     guard let lengthBytes = body.supply(made) else { return false }
     gathers = Self.gathers(made, lengthBytes)
+    suppliedBytes = made.reduce(0) { count, slice in
+      guard case .bytes(let bytes) = slice.source else { return count }
+      return count + bytes.count
+    }
     return true
   }
 

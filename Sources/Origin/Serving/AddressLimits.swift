@@ -1,0 +1,130 @@
+// How many connections one address may hold, and how many requests it may send in a second.
+//
+// Off by default, and then not even looked at. All loops share the tables, since the kernel spreads one client's connections
+// over them. An IPv6 client counts by its /64, which is what one subscriber has to choose addresses from.
+//
+// Connections are counted in a dictionary: it has an entry for each address that holds one, so `limits.connections` bounds it.
+//
+// Requests go through the generic cell rate algorithm (ITU-T I.371), a leaky bucket whose whole state is one time: when the
+// bucket would be empty again if nothing more came. A request is allowed while that time is less than a burst away, and
+// moves it on by one interval. The states lie in a table of fixed size, in sets of eight by a keyed hash. A set that is full
+// gives up the entry whose bucket is emptiest, so that the heaviest senders are remembered longest, and what an attacker with
+// very many addresses can win is the credit of those that hardly send.
+
+import HTTP
+import Loop
+import Synchronization
+
+/// What one client may use, for the whole process. May be used from any thread.
+final class AddressLimits: Sendable {
+  /// The rates in force; a reload makes others, the tables stay.
+  struct Rates: Sendable, Equatable {
+    /// 0: no limit.
+    var connections: Int
+    /// Requests a second; 0: no limit.
+    var requestsPerSecond: Int
+    /// Requests that may come at once, at least 1.
+    var burst: Int
+    var exempt: [NetworkPrefix]
+
+    var isOff: Bool { connections == 0 && requestsPerSecond == 0 }
+  }
+
+  private let connections = Mutex<[NetworkAddress: Int]>([:])
+  private let requests = Mutex(RateTable())
+
+  /// Who is counted for an address; nil where it is exempt.
+  static func key(_ address: NetworkAddress, _ rates: Rates) -> NetworkAddress? {
+    if rates.exempt.contains(address) { return nil }
+    guard address.isIPv6 else { return address }
+    return NetworkAddress(bits: (address.bits >> 64) << 64, isIPv6: true)
+  }
+
+  /// Takes a place for a connection; false when the address has all that it may hold.
+  func open(_ key: NetworkAddress, _ rates: Rates) -> Bool {
+    connections.withLock { connections in
+      let count = connections[key, default: 0]
+      guard rates.connections == 0 || count < rates.connections else { return false }
+      connections[key] = count + 1
+      return true
+    }
+  }
+
+  func close(_ key: NetworkAddress) {
+    connections.withLock { connections in
+      guard let count = connections[key] else { return }
+      connections[key] = count > 1 ? count - 1 : nil
+    }
+  }
+
+  /// Takes note of a request. Returns nil where it may pass, else the seconds after which one may again, at least 1.
+  func request(_ key: NetworkAddress, _ rates: Rates, nowMicroseconds: UInt64) -> UInt64? {
+    guard rates.requestsPerSecond > 0 else { return nil }
+    let interval = max(1, 1_000_000 / UInt64(rates.requestsPerSecond))
+    let tolerance = interval * UInt64(max(1, rates.burst) - 1)
+    return requests.withLock {
+      $0.request(key, now: nowMicroseconds, interval: interval, tolerance: tolerance)
+    }
+  }
+
+  /// Addresses that hold connections; for tests.
+  var connectedAddresses: Int { connections.withLock { $0.count } }
+}
+
+/// The buckets of many addresses in a table of fixed size.
+struct RateTable: ~Copyable {
+  private struct Entry {
+    var key: NetworkAddress
+    /// Microseconds of the monotonic clock at which the bucket is empty; 0 in an entry that nobody has.
+    var emptyAt: UInt64
+  }
+
+  static let setCount = 8192
+  static let ways = 8
+  /// Made at the first request, so that a limit that is off costs nothing: 2 MiB.
+  private var entries: [Entry] = []
+  private let seed = UInt64.random(in: .min ... .max)
+
+  /// - Parameters:
+  ///   - interval: from one allowed request to the next, in microseconds.
+  ///   - tolerance: how far ahead of its time a request may come.
+  /// - Returns: nil, or the whole seconds until a request is allowed again.
+  mutating func request(_ key: NetworkAddress, now: UInt64, interval: UInt64, tolerance: UInt64) -> UInt64? {
+    if entries.isEmpty {
+      entries = Array(
+        repeating: Entry(key: NetworkAddress(bits: 0, isIPv6: false), emptyAt: 0),
+        count: Self.setCount * Self.ways)
+    }
+    let first = Int(hash(key) % UInt64(Self.setCount)) * Self.ways
+    var place = first
+    for index in first..<first + Self.ways {
+      if entries[index].emptyAt > 0, entries[index].key == key {
+        place = index
+        break
+      }
+      if entries[index].emptyAt < entries[place].emptyAt { place = index }
+    }
+    let isKnown = entries[place].emptyAt > 0 && entries[place].key == key
+    let emptyAt = isKnown ? max(entries[place].emptyAt, now) : now
+    guard emptyAt - now <= tolerance else {
+      return max(1, (emptyAt - now - tolerance + 999_999) / 1_000_000)
+    }
+    entries[place] = Entry(key: key, emptyAt: emptyAt + interval)
+    return nil
+  }
+
+  /// The finaliser of SplitMix64 over both halves, with a key of this process so that nobody can aim at a set.
+  private func hash(_ key: NetworkAddress) -> UInt64 {
+    var mixed = seed ^ UInt64(truncatingIfNeeded: key.bits >> 64)
+    Self.mix(&mixed)
+    mixed ^= UInt64(truncatingIfNeeded: key.bits) ^ (key.isIPv6 ? 1 << 63 : 0)
+    Self.mix(&mixed)
+    return mixed
+  }
+
+  private static func mix(_ value: inout UInt64) {
+    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+    value ^= value >> 31
+  }
+}
