@@ -46,8 +46,10 @@ fuzz: ## feed every parser with mutated input for SECONDS=60 each
 	scripts/fuzz.sh HTTP $(SECONDS)
 	scripts/fuzz.sh Packaging $(SECONDS)
 
-torture: ## kill -9 in the middle of 100 rounds of imports; 2,000 damaged files
+torture: ## kill -9 in imports, restarts under load, thousands of clients, 2,000 damaged files (25 minutes)
 	swift build
+	python3 Tests/Torture/torture.py
+	HEADWATER_TORTURE=1 swift test --disable-xctest --filter RestartTests
 	HEADWATER_CRASH_ROUNDS=100 swift test --disable-xctest --filter CrashTests
 	HEADWATER_MUTATED_FILES=2000 swift test --disable-xctest --filter MutatedImportTests
 

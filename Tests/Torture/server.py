@@ -1,0 +1,104 @@
+"""The server under load: an installation in a temporary folder, on ports that the kernel chose."""
+import http.client
+import os
+import pathlib
+import random
+import re
+import resource
+import signal
+import subprocess
+import tempfile
+import threading
+
+checkout = pathlib.Path(__file__).resolve().parents[2]
+binary = os.environ.get("HEADWATER_BINARY", str(checkout / ".build/debug/headwater"))
+
+
+class Server:
+    """Starts on `with`, ends with it; `exit_code` tells how."""
+
+    def __init__(self, server="", limits="", descriptors=None):
+        self.folder = tempfile.TemporaryDirectory(prefix="headwater-torture-")
+        self.root = pathlib.Path(self.folder.name)
+        (self.root / "etc/sites").mkdir(parents=True)
+        (self.root / "storage").mkdir()
+        (self.root / "etc/headwater.toml").write_text(
+            f'[server]\nlisten = ["127.0.0.1:0"]\nadmin = "127.0.0.1:0"\nstorage = "{self.root}/storage"\n'
+            f'drain_grace = "0s"\n{server}\n[limits]\n{limits}\n[log]\naccess = "off"\n')
+        (self.root / "etc/sites/demo.toml").write_text('hosts = ["*"]\n')
+        self.descriptors = descriptors
+        self.content = {}
+
+    def run(self, *arguments):
+        subprocess.run([binary, *arguments, "--config", self.root / "etc/headwater.toml"], check=True,
+                       stdout=subprocess.DEVNULL, timeout=120)
+
+    def put(self, name, size, seed):
+        """Publishes a file of random bytes and remembers them."""
+        content = random.Random(seed).randbytes(size)
+        path = self.root / name
+        path.write_bytes(content)
+        self.run("put", "--site", "demo", name, str(path))
+        path.unlink()
+        self.content["/f/" + name] = content
+
+    def __enter__(self):
+        def limit():
+            if self.descriptors:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (self.descriptors, self.descriptors))
+        self.process = subprocess.Popen(
+            [binary, "serve", "--config", self.root / "etc/headwater.toml"], stdout=subprocess.PIPE,
+            stderr=open(self.root / "log", "wb"), text=True, preexec_fn=limit)
+        ports = {}
+        while len(ports) < 2:
+            line = self.process.stdout.readline()
+            if not line:
+                raise SystemExit("the server did not start:\n" + (self.root / "log").read_text())
+            if found := re.search(r"(listening|admin) http://127\.0\.0\.1:(\d+)", line):
+                ports[found[1]] = int(found[2])
+        self.port, self.admin = ports["listening"], ports["admin"]
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.exit_code = self.process.wait(40)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.exit_code = self.process.wait()
+        self.folder.cleanup()
+
+    def _status(self, name):
+        text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(rf"{name}:\s+(\d+)", text)[1])
+
+    def memory_kib(self):
+        """Anonymous memory: what the program holds itself, without mapped files."""
+        return self._status("RssAnon")
+
+    def open_descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def health(self, timeout=5):
+        """The status of /healthz on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=timeout)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def metric(self, name):
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=5)
+        try:
+            connection.request("GET", "/metrics")
+            text = connection.getresponse().read().decode()
+        finally:
+            connection.close()
+        return float(re.search(rf"^headwater_{re.escape(name)} (\S+)$", text, re.M)[1])

@@ -1,0 +1,370 @@
+#!/usr/bin/env python3
+"""Load that a server must bear: python3 Tests/Torture/torture.py [--seconds N] [NAME…]
+
+Each part starts a server of its own, prints `name: N events, N violations` with its figures, and fails on any violation.
+Loopback only; bounded in clients and time. HEADWATER_BINARY is the program, HEADWATER_TORTURE_SEED the seed.
+"""
+import argparse
+import os
+import random
+import sys
+import time
+
+from clients import Client, Loop, Tally
+from server import Server
+
+seed = int(os.environ.get("HEADWATER_TORTURE_SEED", time.time_ns() % 2**32))
+rng = random.Random(seed)
+KIB, MIB = 1 << 10, 1 << 20
+
+
+def report(name, events, violations, figures):
+    print(f"{name}: {events} events, {len(violations)} violations; {figures}")
+    for violation, count in sorted({v: violations.count(v) for v in violations}.items())[:8]:
+        print(f"  {count} x {violation}")
+    return not violations
+
+
+def ranges(loop, server, tally, path, size, interval, count):
+    """Clients that ask for random ranges of `size` bytes, each every `interval` seconds; whoever is cut off is a violation."""
+    content = server.content[path]
+
+    def ask(client):
+        if client.descriptor in loop.clients and not client.waiting:
+            first = rng.randrange(len(content) - size)
+            client.ask(path, content, first, first + size - 1)
+
+    def done(client, problem):
+        tally(client, problem)
+        if client.descriptor not in loop.clients:
+            client = Client(loop, server.port, done)
+        loop.after(max(0, interval - client.seconds()), lambda: ask(client))
+
+    for number in range(count):
+        client = Client(loop, server.port, done)
+        loop.after(interval * number / count, lambda client=client: ask(client))
+
+
+def idle(seconds):
+    """10,000 idle keep-alive connections beside 200 active clients."""
+    server, loop, tally, others = Server(), Loop(), Tally(), Tally()
+    server.put("big.bin", 8 * MIB, seed)
+    server.put("small.txt", 100, seed + 1)
+    violations, small = [], server.content["/f/small.txt"]
+    with server:
+        ranges(loop, server, tally, "/f/big.bin", 64 * KIB, 0.2, 200)
+        loop.run(3)
+        before = server.memory_kib()
+        sleepers = []
+        while len(sleepers) < 10_000:
+            for _ in range(250):
+                client = Client(loop, server.port, others)
+                client.ask("/f/small.txt", small)
+                sleepers.append(client)
+            loop.run(20, lambda: others.events >= len(sleepers))
+        grown = (server.memory_kib() - before) / len(sleepers)
+        tally.times.clear()
+        loop.run(seconds)
+        for start in range(0, len(sleepers), 250):
+            for client in sleepers[start:start + 250]:
+                if client.descriptor in loop.clients:
+                    client.ask("/f/small.txt", small)
+            loop.run(20, lambda: not any(client.waiting for client in sleepers[start:start + 250]))
+        violations += tally.problems + others.problems
+        if others.events != 20_000:
+            violations.append(f"{others.events} of 20000 answers on idle connections")
+        if grown > 8:
+            violations.append(f"{grown:.1f} KiB for each connection")
+        p99 = tally.percentile(0.99) * 1000
+        if p99 > 50:
+            violations.append(f"p99 of a 64 KiB range {p99:.0f} ms")
+        loop.close()
+    return report("idle connections", tally.events + others.events, violations,
+                  f"{grown:.2f} KiB for each of {len(sleepers)}, p99 {p99:.1f} ms")
+
+
+def slow_readers(seconds):
+    """2,000 clients that read 10 KB/s beside 50 fast ones."""
+    server, loop, slow = Server(), Loop(), Tally()
+    for number in range(64):
+        server.put(f"{number}.bin", 4 * MIB, seed + number)
+    violations = []
+    with server:
+        alone, beside = Tally(), Tally()
+        ranges(loop, server, alone, "/f/0.bin", 64 * KIB, 0.05, 50)
+        loop.run(5)
+        loop.close()
+        loop = Loop()
+        before = server.memory_kib()
+        readers = []
+        for number in range(2000):
+            client = Client(loop, server.port, slow, receive_buffer=8 * KIB, pace=(10_000, 1))
+            path = f"/f/{number % 64}.bin"
+            client.ask(path, server.content[path])
+            readers.append(client)
+            if number % 100 == 0:
+                loop.run(0.05)
+        loop.run(3)
+        ranges(loop, server, beside, "/f/0.bin", 64 * KIB, 0.05, 50)
+        loop.run(seconds)
+        grown = (server.memory_kib() - before) / len(readers)
+        read = sum(client.position for client in readers)
+        violations += slow.problems + beside.problems
+        if grown > 64:
+            violations.append(f"{grown:.1f} KiB for each slow client")
+        base, now = alone.percentile(0.99) * 1000, beside.percentile(0.99) * 1000
+        # Below some milliseconds it is the scheduler's two cores that are measured.
+        if now > max(2 * base, 20):
+            violations.append(f"p99 of fast clients {now:.1f} ms, alone {base:.1f} ms")
+        loop.close()
+    return report("slow readers", beside.events + len(readers), violations,
+                  f"{grown:.1f} KiB for each, {read / MIB:.0f} MiB read and right, fast p99 {base:.1f} -> {now:.1f} ms")
+
+
+class Trickler(Client):
+    """Sends a byte every five seconds, and remembers how long it was let."""
+
+    lived = None
+
+    def begin(self, data, rest):
+        self.waiting = True
+        self.left = None
+        self.rest = rest
+        self.send(data)
+        self.loop.after(5, self.trickle)
+
+    def trickle(self):
+        if self.descriptor in self.loop.clients:
+            self.send(self.rest[:1])
+            self.loop.after(5, self.trickle)
+
+    def take(self, data):
+        pass
+
+    def ended(self, problem):
+        self.lived = self.seconds()
+
+
+def slow_senders(seconds):
+    """1,000 clients that trickle a head and 500 that trickle a body, beside 20 fast ones."""
+    server, loop, tally = Server(), Loop(), Tally()
+    server.put("big.bin", 8 * MIB, seed)
+    violations = []
+    with server:
+        ranges(loop, server, tally, "/f/big.bin", 64 * KIB, 0.1, 20)
+        tricklers = []
+        for number in range(1500):
+            client = Trickler(loop, server.port)
+            if number % 3 < 2:
+                client.begin(b"GET /f/big.bin HTTP/1.1\r\nHost: localhost\r\n", b"X")
+            else:
+                client.begin(b"POST /f/big.bin HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n", b"y")
+            tricklers.append(client)
+            if number % 100 == 0:
+                loop.run(0.02)
+        loop.run(30, lambda: all(client.lived for client in tricklers))
+        longest = max(client.lived or 99 for client in tricklers)
+        if longest > 13:
+            late = sum((client.lived or 99) > 13 for client in tricklers)
+            violations.append(f"{late} trickling clients were let longer than header_timeout + 3 s")
+        violations += tally.problems
+        p99 = tally.percentile(0.99) * 1000
+        if p99 > 100:
+            violations.append(f"p99 of fast clients {p99:.0f} ms")
+        loop.close()
+    return report("slow senders", len(tricklers) + tally.events, violations,
+                  f"the longest was let {longest:.1f} s, fast p99 {p99:.1f} ms")
+
+
+def churn(seconds):
+    """50,000 connections that are reset at a random byte of request or answer."""
+    server, loop = Server(limits='header_timeout = "2s"\nsend_timeout = "2s"'), Loop()
+    server.put("big.bin", MIB, seed)
+    total, violations = 50_000, []
+    request = b"GET /f/big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with server:
+        server.health()
+        before, opened = server.open_descriptors(), 0
+
+        class Vandal(Client):
+            def begin(self):
+                cut = rng.randrange(2 * len(request))
+                self.enough = rng.randrange(1, MIB) if cut >= len(request) else 0
+                self.seen = 0
+                self.send(request[:cut])
+                if not self.enough:
+                    loop.after(rng.random() / 50, self.leave)
+
+            def read(self):
+                try:
+                    data = self.socket.recv(1 << 18)
+                except OSError:
+                    return self.leave()
+                self.seen += len(data)
+                if not data or self.seen >= self.enough:
+                    self.leave()
+
+            def leave(self):
+                if self.descriptor in loop.clients:
+                    self.reset()
+
+            def end(self, problem):
+                self.leave()
+
+        deadline = time.monotonic() + 300
+        while opened < total and time.monotonic() < deadline:
+            while len(loop.clients) < 200 and opened < total:
+                Vandal(loop, server.port).begin()
+                opened += 1
+            loop.run(0.05, lambda: len(loop.clients) < 150)
+        loop.run(5, lambda: not loop.clients)
+        if server.process.poll() is not None:
+            violations.append(f"the server has ended with {server.process.returncode}")
+        else:
+            loop.run(8, lambda: server.open_descriptors() <= before + 8)
+            left = server.open_descriptors() - before
+            if left > 8:
+                violations.append(f"{left} descriptors are left")
+            if server.metric("clients_held_bytes") > 1024 * 1024:
+                violations.append("the memory budget still counts clients that have left")
+            if server.health() != 200:
+                violations.append("no health")
+        loop.close()
+    if opened < total:
+        violations.append(f"only {opened} connections in time")
+    return report("abuse churn", opened, violations, f"{left if not violations else '?'} descriptors more than before")
+
+
+def descriptors(seconds):
+    """500 clients of a server that may have 128 descriptors."""
+    server, loop, tally = Server(descriptors=128), Loop(), Tally()
+    server.put("big.bin", 4 * MIB, seed)
+    violations = []
+    with server:
+        clients = []
+        for _ in range(500):
+            # Most answers block, and a blocked answer wants a further descriptor.
+            client = Client(loop, server.port, tally, receive_buffer=8 * KIB, pace=(4096, 1))
+            client.ask("/f/big.bin", server.content["/f/big.bin"])
+            clients.append(client)
+        loop.run(2)
+        cpu, checks = server.cpu_seconds(), 0
+        start = time.monotonic()
+        while time.monotonic() - start < 5:
+            try:
+                checks += server.health(2) == 200
+            except OSError as error:
+                violations.append(f"health: {error}")
+            loop.run(0.25)
+        busy = (server.cpu_seconds() - cpu) / (time.monotonic() - start)
+        if busy > 0.2:
+            violations.append(f"{busy:.0%} of a core with nothing to do")
+        loop.close()
+        loop, back, start = Loop(), Tally(), time.monotonic()
+        while not (back.events > len(back.problems)) and time.monotonic() - start < 10:
+            client = Client(loop, server.port, back)
+            client.ask("/f/big.bin", server.content["/f/big.bin"], 0, 999)
+            loop.run(1, lambda: not client.waiting)
+        seconds_back = time.monotonic() - start
+        if seconds_back > 1:
+            violations.append(f"service back after {seconds_back:.1f} s")
+        loop.close()
+    return report("descriptors exhausted", len(clients) + checks, violations,
+                  f"{busy:.0%} of a core meanwhile, back after {seconds_back:.2f} s, {checks} health checks")
+
+
+def overload(seconds):
+    """Three times the load that the server can bear: transport streams that one worker makes anew for every request."""
+    media = os.environ.get("HEADWATER_TORTURE_MEDIA", "Tests/Fixtures/media/h264-aac-faststart.mp4")
+    server = Server("threads = 1\nworker_threads = 1", 'hot_segments = "0B"')
+    server.run("import", "--site", "demo", "--id", "film", media)
+    violations = []
+    with server:
+        path = "/v/film/source/segment_0000.ts"
+
+        def fetch():
+            import http.client
+            connection = http.client.HTTPConnection("127.0.0.1", server.port)
+            connection.request("GET", path)
+            return connection.getresponse().read()
+
+        content = fetch()
+
+        def capacity(seconds):
+            loop, tally = Loop(), Tally()
+
+            def done(client, problem):
+                tally(client, problem)
+                Client(loop, server.port, done).ask(path, content)
+
+            for _ in range(8):
+                Client(loop, server.port, done).ask(path, content)
+            start = time.monotonic()
+            loop.run(seconds)
+            rate = (tally.events - len(tally.problems)) / (time.monotonic() - start)
+            loop.close()
+            violations.extend(tally.problems)
+            return rate
+
+        capacity(1)
+        base = capacity(5)
+        loop, good, refused, failed, slow_refusals, health = Loop(), 0, 0, 0, 0, []
+        start, sent = time.monotonic(), 0
+
+        def done(client, problem):
+            nonlocal good, refused, failed, slow_refusals
+            if problem is None:
+                good += 1
+            elif client.status == 503 and "retry-after" in client.fields:
+                refused += 1
+                slow_refusals += client.seconds() > 1
+            elif problem.startswith("connect") or problem.startswith("status"):
+                failed += problem.startswith("status")
+            else:
+                failed += 1
+                violations.append(problem)
+            client.close()
+
+        next_check = 0
+        while (now := time.monotonic() - start) < seconds:
+            while sent < now * 3 * base and len(loop.clients) < 8000:
+                Client(loop, server.port, done).ask(path, content)
+                sent += 1
+            if now > next_check:
+                next_check = now + 0.5
+                began = time.monotonic()
+                try:
+                    server.health(2)
+                except OSError as error:
+                    violations.append(f"health: {error}")
+                health.append(time.monotonic() - began)
+            loop.run(0.01)
+        rate = good / (time.monotonic() - start)
+        loop.close()
+        time.sleep(1)
+        after = capacity(4)
+        if rate < 0.8 * base:
+            violations.append(f"goodput {rate / base:.0%} of capacity")
+        if slow_refusals:
+            violations.append(f"{slow_refusals} refusals took more than 1 s")
+        worst = sorted(health)[int(len(health) * 0.95)] * 1000
+        if worst > 100:
+            violations.append(f"health took {worst:.0f} ms")
+        if after < 0.95 * base * 0.9:
+            violations.append(f"after it {after:.0f}/s of {base:.0f}/s")
+    return report("overload", sent, violations,
+                  f"capacity {base:.0f}/s, offered {sent / seconds:.0f}/s, goodput {rate:.0f}/s, {refused} refused, "
+                  f"health {worst:.0f} ms, after it {after:.0f}/s")
+
+
+parts = {"idle": (idle, 60), "slow-readers": (slow_readers, 60), "slow-senders": (slow_senders, 20),
+         "overload": (overload, 30), "churn": (churn, 60), "descriptors": (descriptors, 5)}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seconds", type=float, help="how long each part bears its load")
+    parser.add_argument("names", nargs="*", choices=[[], *parts], metavar="NAME", help=", ".join(parts))
+    options = parser.parse_args()
+    print(f"seed {seed}")
+    passed = [parts[name][0](options.seconds or parts[name][1]) for name in options.names or parts]
+    sys.exit(0 if all(passed) else 1)
