@@ -55,6 +55,37 @@ extension EndToEnd {
       #expect(try server.stop() == 0)
     }
 
+    @Test func theHeaderComesBeforeTLS() throws {
+      let certificates = try Certificates()
+      try certificates.make("a", hosts: ["localhost"])
+      var options = ServerUnderTest.Options()
+      options.listen = ["127.0.0.1:0", "127.0.0.1:0 proxy tls"]
+      options.server = #"trusted_proxies = ["127.0.0.1"]"#
+      options.sites["demo"] = """
+        hosts = ["*"]
+        [tls]
+        certificate = "\(certificates.path("a.pem"))"
+        key_file = "\(certificates.path("a.key"))"
+        """
+      let server = try ServerUnderTest(options)
+      try server.putFile("notes.txt", Fixtures.path("notes.txt"))
+      try server.start()
+      // curl writes the PROXY line by itself, naming its own address, and the handshake in the same breath.
+      let fetched = try Command.run(
+        "curl",
+        [
+          "-sS", "--cacert", certificates.authority, "--haproxy-protocol", "-H", "X-Request-Id: six", "-H",
+          "X-Forwarded-For: 203.0.113.7", "https://localhost:\(server.tlsPort)/f/notes.txt",
+        ])
+      #expect(fetched.status == 0 && fetched.output.count == 1920, "\(fetched.errors)")
+      #expect(try remote(server, "six") == "203.0.113.7")
+      let without = try Command.run(
+        "curl",
+        ["-sS", "--cacert", certificates.authority, "https://localhost:\(server.tlsPort)/f/notes.txt"])
+      #expect(without.status == 35, "a handshake without the header is refused: \(without.errors)")
+      #expect(try server.stop() == 0)
+    }
+
     @Test func withoutASoundHeaderThereIsNoAnswer() throws {
       let server = try server(
         "127.0.0.1:0 proxy", trusted: #""127.0.0.0/8""#, limits: "[limits]\nheader_timeout = \"1s\"")

@@ -68,6 +68,7 @@ final class Connection: ClientConnection {
   func open() {
     owner.deadlines.arm(deadline, .header)
     socket.startReading(self)
+    if socket.layer != nil { charge() }
   }
 
   // MARK: Reading
@@ -214,7 +215,8 @@ final class Connection: ClientConnection {
 
   /// Has the memory budget know what the connection holds while it waits.
   private func charge() {
-    let held = pending.count + (transfer?.ownedBytes ?? 0)
+    let held =
+      state == .closed ? 0 : pending.count + (transfer?.ownedBytes ?? 0) + OriginLoop.layerBytes(of: socket)
     guard held != chargedBytes else { return }
     if held > chargedBytes {
       owner.counters.heldBytes.add(UInt64(held - chargedBytes))

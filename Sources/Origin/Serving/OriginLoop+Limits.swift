@@ -68,6 +68,10 @@ struct LoopLimits {
 extension OriginLoop {
   /// What a connection that waits for its next request costs: its objects and the handle of libuv, as malloc counts them.
   static let connectionBytes: UInt64 = 1024
+  /// What a TLS session adds: OpenSSL's objects, without buffers while it is idle, and records that wait for the kernel.
+  static func layerBytes(of socket: Socket) -> Int {
+    socket.layer == nil ? 0 : (16 << 10) + (socket.hasBacklog ? 64 << 10 : 0)
+  }
   /// Refused clients that are being told so at a time.
   private static let mostFarewells = 256
 
