@@ -9,10 +9,15 @@ final class OpenSSLCipher: BlockCipher {
   private let counted: OpaquePointer
   private let single: OpaquePointer
 
+  // Looked up once: by their old names OpenSSL looks them up for every context. They are constants to whoever uses them.
+  nonisolated(unsafe) private static let chaining = EVP_CIPHER_fetch(nil, "AES-128-CBC", nil)
+  nonisolated(unsafe) private static let counting = EVP_CIPHER_fetch(nil, "AES-128-CTR", nil)
+  nonisolated(unsafe) private static let blocks = EVP_CIPHER_fetch(nil, "AES-128-ECB", nil)
+
   init(_ key: ContentKey) {
-    chained = Self.context(EVP_aes_128_cbc(), key)
-    counted = Self.context(EVP_aes_128_ctr(), key)
-    single = Self.context(EVP_aes_128_ecb(), key)
+    chained = Self.context(Self.chaining, key)
+    counted = Self.context(Self.counting, key)
+    single = Self.context(Self.blocks, key)
     EVP_CIPHER_CTX_set_padding(chained, 0)
     EVP_CIPHER_CTX_set_padding(single, 0)
   }
@@ -45,7 +50,8 @@ final class OpenSSLCipher: BlockCipher {
   }
 
   private static func context(_ cipher: OpaquePointer?, _ key: ContentKey) -> OpaquePointer {
-    guard let context = EVP_CIPHER_CTX_new(), EVP_EncryptInit_ex(context, cipher, nil, key.key, nil) == 1
+    guard let cipher, let context = EVP_CIPHER_CTX_new(),
+      EVP_EncryptInit_ex(context, cipher, nil, key.key, nil) == 1
     else {
       preconditionFailure("OpenSSL offers no AES-128, without which nothing is encrypted")
     }

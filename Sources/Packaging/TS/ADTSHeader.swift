@@ -58,16 +58,14 @@ struct ADTSHeader: Equatable, Sendable {
         reason: MediaReason(code: "transport-aac", message: message + " Serve it as fragmented MP4.")))
   }
 
-  /// Appends the header of a frame of `frameBytes`, at most `maximumFrameBytes`.
-  func append(frameBytes: Int, to bytes: inout [UInt8]) {
-    let length = UInt32(truncatingIfNeeded: frameBytes + Self.bytes) & 0x1FFF
-    bytes.append(0xFF)
-    bytes.append(0xF1)
-    bytes.append(profile << 6 | rateIndex << 2 | channelConfiguration >> 2)
-    bytes.append(channelConfiguration << 6 | UInt8(truncatingIfNeeded: length >> 11))
-    bytes.append(UInt8(truncatingIfNeeded: length >> 3))
+  /// The header of a frame of `frameBytes`, at most `maximumFrameBytes`: 56 bits, most significant first, in the high end of
+  /// the word.
+  func word(frameBytes: Int) -> UInt64 {
+    let length = UInt64(truncatingIfNeeded: frameBytes + Self.bytes) & 0x1FFF
+    let fixed =
+      UInt64(0xFFF1) << 48 | UInt64(profile) << 46 | UInt64(rateIndex) << 42 | UInt64(channelConfiguration)
+      << 38
     // Buffer fullness of ones: a variable rate.
-    bytes.append(UInt8(truncatingIfNeeded: length << 5) | 0x1F)
-    bytes.append(0xFC)
+    return fixed | length << 21 | 0x7FF << 10
   }
 }

@@ -144,7 +144,6 @@ public struct TransportSegment: Sendable {
     guard var packetizer = TransportPacketizer(memory, streams: streams) else { return }
     packetizer.append(TransportTables.associationPacket(counter: counter))
     packetizer.append(TransportTables.mapPacket(streams, counter: counter))
-    var adts: [UInt8] = []
     for unit in plan.units {
       guard !unit.samples.isEmpty else {
         packetizer.appendClock(unit)
@@ -168,9 +167,9 @@ public struct TransportSegment: Sendable {
       for number in unit.samples {
         let sample = unit.part == 0 ? try first.next(number) : try second.next(number)
         if case .aac(let header) = stream.coding {
-          adts.removeAll(keepingCapacity: true)
-          header.append(frameBytes: sample.count, to: &adts)
-          packetizer.put(adts)
+          withUnsafeBytes(of: header.word(frameBytes: sample.count).bigEndian) {
+            packetizer.put(UnsafeRawBufferPointer(rebasing: $0[..<ADTSHeader.bytes]))
+          }
         }
         packetizer.put(UnsafeRawBufferPointer(sample))
       }

@@ -5,9 +5,10 @@
 // mapping of the file, which the program itself must not read through (`BlobFile+Mapping.swift`), but the kernel may. So the
 // kernel writes the pieces into a pipe, where they lie one behind the other, and one read brings them here:
 //
-//     mapping ── writev, up to 1024 pieces and 64 KiB ──► pipe ── read ──► buffer
+//     mapping ── writev, up to 8 KiB ──► pipe ── read ──► buffer
 //
-// Copying twice costs less than the calls it saves: for pieces of 400 bytes a third of the time. A page that cannot be had is
+// Copying twice costs less than the calls it saves: for pieces of 400 bytes a fifth of the time. No more than two pages go
+// through at a time, since a pipe keeps two of its pages for the next write, and gives back and asks for all others. A page that cannot be had is
 // a short count and then EFAULT.
 
 internal import CLinux
@@ -25,16 +26,16 @@ extension BlobFile {
     }
   }
 
+  /// The limit of the system (IOV_MAX).
   private static let mostPiecesPerCall = 1024
-  /// What a pipe holds unless the user has too many of them; with less, calls take less.
-  private static let pipeBytes = 64 << 10
+  private static let pipeBytes = 8 << 10
 
   /// Fills `buffer` with the pieces, in their order, one behind the other. Reads from the disk: for workers.
   ///
   /// - Precondition: the counts are not negative and add up to no more than the buffer.
   /// - Throws: `.damaged` for a piece outside of the file, also of one that was cut short meanwhile; `.io` where the system
   ///   has no descriptor left.
-  /// - Complexity: two system calls for every 64 KiB or 1024 pieces, and five for all.
+  /// - Complexity: two system calls for every 8 KiB or 1024 pieces, and three for all.
   public func gather(_ pieces: [Piece], into buffer: UnsafeMutableRawBufferPointer) throws(StoreError) {
     guard let file = mapped(at: 0, count: Int(clamping: sizeBytes)), let base = file.baseAddress else {
       throw Self.short
