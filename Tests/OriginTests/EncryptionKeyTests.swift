@@ -144,6 +144,26 @@ import Testing
     String(repeating: "[", count: 4000),
   ])
   func nothingElseIsAKey(text: String) { #expect(parse(text) == nil) }
+
+  /// Whatever a service sends is a key of the right lengths, or none.
+  @Test func mutatedAnswersNeverTrap() {
+    let seed = UInt64.random(in: .min ... .max)
+    var random = ConfigRandom(seed: seed)
+    let whole = Array((Self.hex + #", "iv": "_____________________w", "more": [{"a": null}, -1.5e9]}"#).utf8)
+    for _ in 0..<5000 {
+      var bytes = whole
+      for _ in 0..<Int.random(in: 1...6, using: &random) {
+        let position = Int.random(in: 0..<bytes.count, using: &random)
+        switch Int.random(in: 0..<3, using: &random) {
+        case 0: bytes[position] = UInt8.random(in: 0...255, using: &random)
+        case 1: bytes.remove(at: position)
+        default: bytes.insert(bytes[Int.random(in: 0..<bytes.count, using: &random)], at: position)
+        }
+      }
+      guard let key = KeyDocument.parse(bytes) else { continue }
+      #expect(key.id.count == 16 && key.key.count == 16 && key.iv?.count == 16, "seed \(seed)")
+    }
+  }
 }
 
 /// `[encryption]` of a site.

@@ -50,6 +50,32 @@ import Testing
     #expect(look(&table, "/a", now: 99) == nil)
   }
 
+  @Test func whatIsMadeAgainIsKeptInOnePiece() throws {
+    var table = HotTable(assemblyBudgetBytes: 100_000)
+    let path = Array("/a".utf8)
+    func isMadeAgain(_ path: String, site: Int = 0) -> Bool {
+      table.isMadeAgain(site: site, path: Array(path.utf8))
+    }
+    #expect(!isMadeAgain("/a") && !isMadeAgain("/b") && !isMadeAgain("/a", site: 1))
+    #expect(isMadeAgain("/a") && isMadeAgain("/a"))
+    let made = answer(10_000)
+    let inserted = table.insertForAssembly(made, site: 0, path: path)
+    let wish = try #require(inserted)
+    #expect(look(&table, "/a") === made)
+    let assembled = try #require(Assembly.assemble(made))
+    table.fulfil(wish, with: assembled)
+    #expect(look(&table, "/a") === assembled)
+    #expect(assembled.etag == made.etag && assembled.lengthBytes == made.lengthBytes)
+    // The catalog moves: what was made before it is as if it had never been.
+    #expect(follow(&table, 9) && look(&table, "/a") == nil && !isMadeAgain("/a"))
+    // Without a budget nothing is noted, and nothing larger than what is assembled is taken.
+    table.assemblyBudgetBytes = 0
+    #expect(!isMadeAgain("/c") && !isMadeAgain("/c"))
+    let large = answer(Int(Assembly.maximumBytes) + 1)
+    let refused = table.insertForAssembly(large, site: 0, path: path)
+    #expect(refused == nil)
+  }
+
   @Test func whatWasUsedLongestAgoGoesFirst() {
     var table = HotTable(budgetEntries: 8)
     for number in 0..<8 { table.insert(answer(1), site: 0, path: Array("/\(number)".utf8)) }
