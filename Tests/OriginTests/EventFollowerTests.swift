@@ -64,7 +64,9 @@ final class CollectingConsumer: CatalogConsumer {
     defer { workers.shutdown() }
     let follower = EventFollower(
       consumer: consumer, name: "collecting",
-      host: PluginHost(site: site, store: folder.store, workers: workers, logger: OriginFixture.logger))
+      host: PluginHost(
+        site: site, store: folder.store, workers: workers, loop: try EventLoop(), logger: OriginFixture.logger
+      ))
     let task = Task { await follower.run() }
     let result: Result<Void, any Error>
     do { result = .success(try await body()) } catch { result = .failure(error) }

@@ -160,9 +160,9 @@ final class SecondJournalingPlugin: JournalingPlugin, @unchecked Sendable {
       configuration([
         ("a", text), ("b", text + "fails = true\n[plugins.second]\njournal = \"\(name)\"\n"),
       ]), Self.registry)
-    try await withLoop { _, workers in
+    try await withLoop { loop, workers in
       let error = await #expect(throws: PluginError.self) {
-        try await set.provision(store: folder.store, workers: workers, logger: OriginFixture.logger)
+        try await set.provision(on: loop, store: folder.store, workers: workers, logger: OriginFixture.logger)
       }
       #expect(error?.key == "site b, [plugins.journaling]")
       #expect(error?.message == "can't start")
@@ -186,7 +186,7 @@ final class SecondJournalingPlugin: JournalingPlugin, @unchecked Sendable {
         )
       ]), Self.registry)
     try await withLoop { loop, workers in
-      try await set.provision(store: folder.store, workers: workers, logger: OriginFixture.logger)
+      try await set.provision(on: loop, store: folder.store, workers: workers, logger: OriginFixture.logger)
       set.start(on: loop, store: folder.store, workers: workers, logger: OriginFixture.logger)
       await set.stop()
     }
@@ -207,7 +207,7 @@ final class SecondJournalingPlugin: JournalingPlugin, @unchecked Sendable {
     #expect(old.members[0].plugin !== new.members[0].plugin)
     try await withLoop { loop, workers in
       for set in [old, new] {
-        try await set.provision(store: folder.store, workers: workers, logger: OriginFixture.logger)
+        try await set.provision(on: loop, store: folder.store, workers: workers, logger: OriginFixture.logger)
       }
       await old.stop()
       #expect(

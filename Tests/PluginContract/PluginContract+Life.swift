@@ -46,10 +46,10 @@ extension PluginContract {
   }
 
   private func host(stopped: Bool) -> PluginHost? {
-    guard let workers = try? WorkerPool(threadCount: 1) else { return nil }
+    guard let workers = try? WorkerPool(threadCount: 1), let loop = try? EventLoop() else { return nil }
     if stopped { workers.shutdown() }
     return PluginHost(
-      site: Self.site, store: store, workers: workers,
+      site: Self.site, store: store, workers: workers, loop: loop,
       logger: Logger(label: "contract") { _ in SwiftLogNoOpLogHandler() })
   }
 

@@ -11,11 +11,14 @@ public struct PluginHost: Sendable {
   public let store: Store
   /// For whatever blocks.
   public let workers: WorkerPool
+  /// For requests to other servers: `HTTPClient(loop: host.loop)`. Handlers run on this loop and on others.
+  public let loop: EventLoop
   public let logger: Logger
 
   /// The server makes these; a test of a plugin may, too.
-  public init(site: String, store: Store, workers: WorkerPool, logger: Logger) {
+  public init(site: String, store: Store, workers: WorkerPool, loop: EventLoop, logger: Logger) {
     self.site = site
+    self.loop = loop
     self.store = store
     self.workers = workers
     self.logger = logger
@@ -61,10 +64,12 @@ final class PluginSet: Sendable {
   func plugins(of site: String) -> [any Plugin] { members.filter { $0.site == site }.map(\.plugin) }
 
   /// Lets every plugin acquire what it needs. On failure all of them are shut down again.
-  func provision(store: Store, workers: WorkerPool, logger: Logger) async throws(PluginError) {
+  func provision(
+    on loop: EventLoop, store: Store, workers: WorkerPool, logger: Logger
+  ) async throws(PluginError) {
     for member in members {
       do throws(PluginError) {
-        try member.plugin.provision(host(for: member, store, workers, logger))
+        try member.plugin.provision(host(for: member, on: loop, store, workers, logger))
       } catch {
         await shutDown()
         throw PluginError(key: "site \(member.site), [plugins.\(member.name)]", error.message)
@@ -75,7 +80,7 @@ final class PluginSet: Sendable {
   /// Starts background work and event following on a loop's executor.
   func start(on loop: EventLoop, store: Store, workers: WorkerPool, logger: Logger) {
     for member in members {
-      let host = host(for: member, store, workers, logger)
+      let host = host(for: member, on: loop, store, workers, logger)
       let plugin = member.plugin
       let running = Task(executorPreference: loop) { await plugin.run() }
       tasks.withLock { $0.running.append(running) }
@@ -108,11 +113,11 @@ final class PluginSet: Sendable {
   }
 
   private func host(
-    for member: Member, _ store: Store, _ workers: WorkerPool, _ logger: Logger
+    for member: Member, on loop: EventLoop, _ store: Store, _ workers: WorkerPool, _ logger: Logger
   ) -> PluginHost {
     var logger = logger
     logger[metadataKey: "site"] = "\(member.site)"
     logger[metadataKey: "plugin"] = "\(member.name)"
-    return PluginHost(site: member.site, store: store, workers: workers, logger: logger)
+    return PluginHost(site: member.site, store: store, workers: workers, loop: loop, logger: logger)
   }
 }

@@ -128,7 +128,7 @@ public final class Server: Sendable {
   public func run(announce: @escaping @Sendable (String) -> Void) throws {
     let (snapshot, plugins) = inForce.withLock { ($0.snapshot, $0.plugins) }
     try Self.wait { [self] in
-      try await plugins.provision(store: store, workers: state.workers, logger: logger)
+      try await plugins.provision(on: threads.loops[0], store: store, workers: state.workers, logger: logger)
     }
     let hosts = try LoopHosts(threads: threads, state: state, snapshot: snapshot)
     var inherited = try InheritedListeners(environment: launch.environment)
@@ -274,7 +274,8 @@ public final class Server: Sendable {
       // Opened before the plugins are provisioned, so that no provisioned plugin is left without its end.
       let log = isSameLog ? old.snapshot.accessLog : try Self.accessLog(configuration)
       do {
-        try await plugins.provision(store: store, workers: state.workers, logger: logger)
+        try await plugins.provision(
+          on: threads.loops[0], store: store, workers: state.workers, logger: logger)
       } catch {
         if !isSameLog { log?.close() }
         throw error
