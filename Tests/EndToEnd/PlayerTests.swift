@@ -14,10 +14,14 @@ extension EndToEnd {
     func mpvPlaysWithoutAWarning(_ media: MediaCase) throws {
       let (server, id) = try imported(media, "m")
       for form in [Form.hls, .transport, .dash] where try Form.all(server, id).contains(form) {
-        let said = try Player.mpv(server.url("/v/\(id)/\(form.manifest)"))
-        // What it says of the very file it says of our answers too: that is the file's.
-        let ofSource = try said.isEmpty ? [] : Player.mpv(SharedMedia.path(media.name))
-        #expect(said.subtracting(ofSource).isEmpty, "\(form): \(said)")
+        let said = try Player.mpv(
+          server.url("/v/\(id)/\(form.manifest)"), beside: SharedMedia.path(media.name))
+        // Pictures that decode otherwise are complained of otherwise.
+        if form == .transport, let reason = media.differsInTransport {
+          withKnownIssue("\(reason)", isIntermittent: true) { #expect(said.isEmpty) }
+        } else {
+          #expect(said.isEmpty, "\(form): \(said)")
+        }
       }
     }
 
@@ -84,13 +88,27 @@ private enum Player {
   static let hasGStreamer = Checkout.tool("gst-launch-1.0") != nil
   static let hasTshark = Checkout.tool("tshark") != nil
 
+  /// What mpv warns about every time that it plays `url`, and never of the source.
+  ///
+  /// What is wrong with an answer is told whenever it is played; what a loaded machine makes it say ("too slow
+  /// hardware, temporary CPU spikes") comes and goes. What it says of the very file too is the file's.
+  static func mpv(_ url: String, beside source: String) throws -> Set<String> {
+    var said = try mpv(url)
+    for _ in 0..<3 where !said.isEmpty {
+      said.subtract(try mpv(source))
+      if !said.isEmpty { said.formIntersection(try mpv(url)) }
+    }
+    return said
+  }
+
   /// Everything mpv warns about, and its exit code if that is not 0.
-  static func mpv(_ url: String) throws -> Set<String> {
+  private static func mpv(_ url: String) throws -> Set<String> {
     let done = try Command.run(
       "mpv",
       [
-        "--no-config", "--vo=null", "--ao=null", "--ao-null-untimed=yes", "--untimed", "--msg-level=all=warn",
-        "--no-terminal", "--log-file=/dev/stderr", url,
+        // One thread decodes, so that damage is met in the same order each time.
+        "--no-config", "--vo=null", "--ao=null", "--ao-null-untimed=yes", "--untimed", "--video-sync=desync",
+        "--vd-lavc-threads=1", "--msg-level=all=warn", "--no-terminal", "--log-file=/dev/stderr", url,
       ], timeout: .seconds(120))
     let warnings = done.errors.split(separator: "\n").filter { line in
       ["[w]", "[e]", "[f]"].contains { line.contains("]\($0)[") || line.contains($0 + "[") }
