@@ -29,10 +29,13 @@ final class FakeClock: Sendable {
 }
 
 /// A store in a folder of its own.
+///
+/// The store comes first, so that it is closed before the folder goes: else a folder that another test makes could get
+/// the number by which the store knows that it is open.
 struct Fixture {
+  let store: Store
   let folder: TemporaryFolder
   let clock: FakeClock
-  let store: Store
 
   /// - Parameter wallClock: use the system's clock, as the files' times do.
   init(wallClock: Bool = false, graceSeconds: Int = 3600, mapSizeBytes: Int = 1 << 30) throws {
