@@ -55,6 +55,7 @@ let package = Package(
     system("CLibUV", pkgConfig: "libuv", apt: "libuv1-dev"),
     system("CLMDB", pkgConfig: "lmdb", apt: "liblmdb-dev"),
     system("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
+    system("CNGHTTP2", pkgConfig: "libnghttp2", apt: "libnghttp2-dev"),
     system("CLibAV", pkgConfig: "libavformat", apt: "libavformat-dev"),
     system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
     system("CLinux"),
@@ -65,7 +66,9 @@ let package = Package(
     module("Net", ["CCurl", "Loop"]),
     module("Store", ["CLMDB", "COpenSSL", "CLinux"]),
     module("Codec", ["CLibAV", "Packaging", "CLinux"]),
-    module("Origin", ["HTTP", "Packaging", "Store", "Loop", "Net", "COpenSSL", "CLinux", logging, toml]),
+    module(
+      "Origin",
+      ["HTTP", "Packaging", "Store", "Loop", "Net", "COpenSSL", "CNGHTTP2", "CLinux", logging, toml]),
     plugin("Headers", ["Origin", "HTTP"]),
     .executableTarget(
       name: "headwater",

@@ -6,7 +6,7 @@
     scripts/bench.py --write     also writes the tables into docs/PERFORMANCE.md, between its markers
     scripts/bench.py --only 1k   only the rows whose name contains this
 
-Plain HTTP/1.1 on loopback, warm page cache unless a row says cold. Server and client share the cores, so the
+HTTP/1.1 on loopback, plain unless a row says TLS or HTTP/2, warm page cache unless one says cold. Server and client share the cores, so the
 rate shows both; the CPU time of the server for one request (user and system, from /proc) shows the server
 alone. nginx reads the very files of Headwater's storage (hard links); what Headwater makes on request was
 fetched from it before, and nginx sends that as static files. A difference in the bytes ends the run. nginx runs
@@ -85,6 +85,7 @@ class Server:
     name = ""
     process = None
     port = 0
+    tls_port = 0
 
     def stop(self):
         if self.process is None:
@@ -97,8 +98,8 @@ class Server:
             self.process.wait()
         self.process = None
 
-    def url(self, path):
-        return f"http://127.0.0.1:{self.port}{path}"
+    def url(self, path, tls=False):
+        return f"https://127.0.0.1:{self.tls_port}{path}" if tls else f"http://127.0.0.1:{self.port}{path}"
 
     def get(self, path):
         with urllib.request.urlopen(self.url(path), timeout=60) as answer:
@@ -116,7 +117,9 @@ class Headwater(Server):
         (folder / "etc/sites").mkdir(parents=True)
         self.config = str(folder / "etc/headwater.toml")
         Path(self.config).write_text(
-            f'[server]\nlisten = ["127.0.0.1:0"]\nadmin = ""\nthreads = 2\nstorage = "{self.storage}"\n'
+            f'[server]\nlisten = ["127.0.0.1:0", "127.0.0.1:0 tls"]\nadmin = ""\nthreads = 2\n'
+            f'storage = "{self.storage}"\n'
+            f'[tls]\ncertificate = "{folder}/tls.pem"\nkey_file = "{folder}/tls.key"\n'
             '[log]\nlevel = "warning"\naccess = "off"\n'
         )
         (folder / "etc/sites/bench.toml").write_text('hosts = ["*"]\n')
@@ -135,9 +138,11 @@ class Headwater(Server):
             [self.binary, "serve", "--config", self.config], stdout=subprocess.PIPE, stderr=log
         )
         for raw in self.process.stdout:
-            found = re.search(rb"listening http://127\.0\.0\.1:(\d+)", raw)
-            if found:
-                self.port = int(found.group(1))
+            found = re.search(rb"listening (https?)://127\.0\.0\.1:(\d+)", raw)
+            if found and found.group(1) == b"http":
+                self.port = int(found.group(2))
+            elif found:
+                self.tls_port = int(found.group(2))
                 # Whatever it prints later must not fill the pipe.
                 threading.Thread(target=self.process.stdout.read, daemon=True).start()
                 return
@@ -157,9 +162,10 @@ class Nginx(Server):
         self.root = root
         self.folder.mkdir(parents=True)
         self.root.mkdir(parents=True, exist_ok=True)
-        with socket.socket() as free:
+        with socket.socket() as free, socket.socket() as other:
             free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+            other.bind(("127.0.0.1", 0))
+            self.port, self.tls_port = free.getsockname()[1], other.getsockname()[1]
         temporary = "".join(
             f"  {kind}_temp_path {folder}/{kind};\n" for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         )
@@ -182,6 +188,13 @@ http {{
   default_type application/octet-stream;
   server {{
     listen 127.0.0.1:{self.port} reuseport backlog=4096;
+    root {self.root};
+  }}
+  server {{
+    listen 127.0.0.1:{self.tls_port} ssl http2 reuseport backlog=4096;
+    ssl_certificate {folder.parent}/tls.pem;
+    ssl_certificate_key {folder.parent}/tls.key;
+    ssl_protocols TLSv1.2 TLSv1.3;
     root {self.root};
   }}
 }}
@@ -302,16 +315,20 @@ def publish(headwater, nginx, folder):
 
 
 class Scenario:
-    def __init__(self, name, connections, paths, ranges=None):
+    def __init__(self, name, connections, paths, ranges=None, tls=False, closes=False):
         self.name = name
         self.connections = connections
         self.paths = paths
         #: (object bytes, range bytes): each request asks for a range at a random offset.
         self.ranges = ranges
+        self.tls = tls
+        #: Each request has a connection of its own.
+        self.closes = closes
 
     def script(self):
         """wrk runs this in each of its threads."""
         paths = ", ".join(f'"{path}"' for path in self.paths)
+        fields = ", {Connection = 'close'}" if self.closes else ""
         if self.ranges:
             size, length = self.ranges
             return (
@@ -324,7 +341,7 @@ class Scenario:
             )
         return (
             f"local paths, index, ready = {{{paths}}}, 0, {{}}\n"
-            "function init() for i, path in ipairs(paths) do ready[i] = wrk.format('GET', path) end end\n"
+            f"function init() for i, path in ipairs(paths) do ready[i] = wrk.format('GET', path{fields}) end end\n"
             "function request() index = index % #ready + 1; return ready[index] end\n"
         )
 
@@ -340,7 +357,7 @@ def run_wrk(server, scenario, seconds, folder):
     before = cpu_seconds(server.process.pid)
     done = subprocess.run(
         ["wrk", "-t2", f"-c{scenario.connections}", f"-d{seconds}s", "--timeout", "10s", "--latency",
-         "-s", str(script), server.url("/")],
+         "-s", str(script), server.url("/", scenario.tls)],
         capture_output=True, text=True, timeout=seconds + 60,
     )
     cpu = cpu_seconds(server.process.pid) - before
@@ -360,6 +377,46 @@ def run_wrk(server, scenario, seconds, folder):
     }
 
 
+class HTTP2Scenario:
+    """Small objects by h2load: as many requests on each connection as it may make, again and again."""
+
+    closes = False
+
+    def __init__(self, name, connections, streams, paths):
+        self.name = name
+        self.connections = connections
+        self.streams = streams
+        self.paths = paths
+
+
+def run_h2load(server, scenario, seconds):
+    count = scenario.connections * 1000
+    requests, failed, elapsed = 0, 0, 0.0
+    before = cpu_seconds(server.process.pid)
+    while elapsed < seconds:
+        done = subprocess.run(
+            ["h2load", "-n", str(count), "-c", str(scenario.connections), "-m", str(scenario.streams),
+             *(server.url(path, tls=True) for path in scenario.paths)],
+            capture_output=True, text=True, timeout=120,
+        )
+        found = re.search(r"finished in ([\d.]+)(us|ms|s|m),", done.stdout)
+        counts = re.search(r"(\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored", done.stdout)
+        if done.returncode != 0 or not found or not counts:
+            fail(f"h2load on {server.name}, {scenario.name}: {done.stdout}{done.stderr}")
+        elapsed += milliseconds(found.group(1) + found.group(2)) / 1000
+        requests += int(counts.group(2))
+        failed += int(counts.group(3)) + int(counts.group(4))
+    latency = re.search(r"time for request:\s+\S+\s+(\S+)\s+(\S+)", done.stdout)
+    return {
+        "rate": requests / elapsed,
+        "cpu_us": (cpu_seconds(server.process.pid) - before) * 1e6 / requests,
+        "p50_ms": milliseconds(latency.group(2)),
+        # h2load has no percentiles: its largest.
+        "p99_ms": milliseconds(latency.group(1)),
+        "failed": failed,
+    }
+
+
 def median(results):
     return {key: statistics.median(result[key] for result in results) for key in results[0]}
 
@@ -373,7 +430,9 @@ def compare(scenario, servers, rounds, seconds, folder):
     results = {server.name: [] for server in servers}
     for number in range(rounds):
         for server in servers if number % 2 == 0 else servers[::-1]:
-            results[server.name].append(run_wrk(server, scenario, seconds, folder))
+            results[server.name].append(
+                run_h2load(server, scenario, seconds) if isinstance(scenario, HTTP2Scenario)
+                else run_wrk(server, scenario, seconds, folder))
     return {name: median(rows) for name, rows in results.items()}
 
 
@@ -517,7 +576,7 @@ def main():
     rounds, seconds = (2, 1) if options.quick else (5, 4)
 
     nginx_program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    for name, found in {"wrk": shutil.which("wrk"), "nginx": nginx_program, "ffmpeg": shutil.which("ffmpeg")}.items():
+    for name, found in {"wrk": shutil.which("wrk"), "h2load": shutil.which("h2load"), "nginx": nginx_program, "ffmpeg": shutil.which("ffmpeg")}.items():
         if not found:
             fail(f"{name} is missing: scripts/install-deps.sh bench")
     if not os.access(options.binary, os.X_OK):
@@ -527,6 +586,12 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
 
     folder = Path(tempfile.mkdtemp(prefix="headwater-bench-"))
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-keyout", str(folder / "tls.key"), "-out", str(folder / "tls.pem")],
+        check=True, capture_output=True,
+    )
+    (folder / "tls.key").chmod(0o600)
     headwater = Headwater(options.binary, folder)
     nginx = Nginx(nginx_program, folder / "nginx", folder / "root", tcp_nopush=True)
     tuned = Nginx(nginx_program, folder / "tuned", folder / "root", tcp_nopush=False)
@@ -553,6 +618,10 @@ def main():
             Scenario("HLS audio segments made on request, 64 connections", 64, audio),
             Scenario("HLS transport streams made on request, 64 connections", 64, transport),
             Scenario("HLS playlist, 64 connections", 64, [playlist]),
+            Scenario("TLS: 1k object, 64 connections", 64, ["/f/1k"], tls=True),
+            Scenario("TLS: 1m object, 64 connections", 64, ["/f/1m"], tls=True),
+            Scenario("TLS: 1k object, a handshake for each request", 16, ["/f/1k"], tls=True, closes=True),
+            HTTP2Scenario("HTTP/2 over TLS: 1k object, 16 connections of 16 streams", 16, 16, ["/f/1k"]),
         ]
         rows, measured, failures = [], {}, []
         for scenario in scenarios:

@@ -124,7 +124,7 @@ extension RequestHead {
 
   // MARK: Framing
 
-  private mutating func readFraming() throws(RequestError) {
+  mutating func readFraming() throws(RequestError) {
     let lengths = fieldCount(of: .contentLength)
     if fieldCount(of: .transferEncoding) > 0 {
       guard versionMinor > 0 else { throw RequestError(.transferEncodingInOldVersion) }
@@ -173,7 +173,7 @@ extension RequestHead {
 
   // MARK: Expect, Connection
 
-  private mutating func readExpectation() throws(RequestError) {
+  mutating func readExpectation() throws(RequestError) {
     var index = 0
     while let line = nextIndex(of: .expect, from: index) {
       guard fieldValue(at: line).equalsIgnoringCase("100-continue") else {

@@ -194,17 +194,22 @@ extension RequestHead {
     let field = KnownField(name: name)
     // A known name is a token; only an unknown one has to be looked at.
     if field == nil, !HeaderName.isToken(name) { throw Self.nameError(bytes[line.lowerBound]) }
-
     var start = nameEnd + 1
     var end = line.upperBound
     while start < end, bytes[start] == ASCII.space || bytes[start] == ASCII.tab { start += 1 }
     while end > start, bytes[end - 1] == ASCII.space || bytes[end - 1] == ASCII.tab { end -= 1 }
 
+    addField(field, line.lowerBound..<nameEnd, start..<end)
+  }
+
+  /// Notes a field line whose name and value have been looked at.
+  @inline(__always)
+  mutating func addField(_ field: KnownField?, _ name: Range<Int>, _ value: Range<Int>) {
     entries[entryCount] = Entry(
-      nameOffset: UInt32(truncatingIfNeeded: line.lowerBound),
+      nameOffset: UInt32(truncatingIfNeeded: name.lowerBound),
       nameCount: UInt32(truncatingIfNeeded: name.count),
-      valueOffset: UInt32(truncatingIfNeeded: start), valueCount: UInt32(truncatingIfNeeded: end - start),
-      known: field?.rawValue ?? Entry.unknown)
+      valueOffset: UInt32(truncatingIfNeeded: value.lowerBound),
+      valueCount: UInt32(truncatingIfNeeded: value.count), known: field?.rawValue ?? Entry.unknown)
     if let field {
       let slot = Int(field.rawValue)
       if known[slot].count == 0 { known[slot].first = UInt16(truncatingIfNeeded: entryCount) }

@@ -63,6 +63,8 @@ public struct RequestHead: ~Copyable {
   public let limits: HTTPLimits
 
   public internal(set) var method: Method = .other
+  /// 1, or 2 for a head that came as a block of fields.
+  public internal(set) var versionMajor: UInt8 = 1
   /// 0 or 1 for what is spoken today; a higher minor version is answered as 1.
   public internal(set) var versionMinor: UInt8 = 1
   /// Whether the client wants the connection kept after this request (RFC 9112 §9.3).
@@ -219,6 +221,7 @@ public struct RequestHead: ~Copyable {
 
   mutating func clear() {
     method = .other
+    versionMajor = 1
     versionMinor = 1
     keepAlive = false
     body = .none

@@ -44,6 +44,11 @@ struct HeadSnapshot: Equatable {
 
 func bytes(_ span: Span<UInt8>) -> [UInt8] { span.withUnsafeBufferPointer { [UInt8]($0) } }
 
+func copied(_ span: Span<UInt8>?) -> [UInt8]? {
+  guard let span else { return nil }
+  return bytes(span)
+}
+
 enum HTTPInvariants {
   /// Parses in one go.
   static func parse(_ input: UnsafeRawBufferPointer, _ head: inout RequestHead) -> HeadSnapshot {
@@ -100,6 +105,60 @@ enum HTTPInvariants {
     checkShape(head, whole, inputCount: input.count)
     let pieces = parse(input, &head, inPieces: next)
     precondition(whole == pieces, "the verdict depends on the cuts: \(whole) or \(pieces)")
+  }
+
+  /// Whatever fields a client of HTTP/2 sends, they are refused or make a head of the promised shape, and one that HTTP/1.1
+  /// would have read in the same way.
+  ///
+  /// - Parameter input: lines, each of a byte for the length of its name, one for that of its value, name and value.
+  static func checkFields(_ input: UnsafeRawBufferPointer, _ head: inout RequestHead) {
+    let names: [StaticString] = [
+      ":method", ":scheme", ":path", ":authority", "host", "content-length", "range", "te",
+    ]
+    var block = FieldBlock(limits: head.limits)
+    var position = 0
+    while position + 2 <= input.count {
+      // Small numbers stand for names that are worth having.
+      let known = Int(input[position]) < names.count ? names[Int(input[position])] : nil
+      let nameCount = known == nil ? Int(input[position]) - names.count : 0
+      let nameEnd = min(input.count, position + 2 + nameCount)
+      let valueEnd = min(input.count, nameEnd + Int(input[position + 1]))
+      let name =
+        known.map { Array(UnsafeBufferPointer(start: $0.utf8Start, count: $0.utf8CodeUnitCount)) }
+        ?? Array(input[(position + 2)..<nameEnd])
+      let value = Array(input[nameEnd..<valueEnd])
+      name.withUnsafeBufferPointer { name in
+        value.withUnsafeBufferPointer { block.append(name: name, value: $0) }
+      }
+      position = valueEnd
+    }
+    block.bytes.withUnsafeBytes { raw in
+      do throws(RequestError) { try head.read(block, in: raw) } catch { return }
+      precondition(head.versionMajor == 2 && head.fieldCount <= head.limits.fieldCount)
+      for index in 0..<head.fieldCount {
+        let name = bytes(head.fieldName(at: index))
+        precondition(HeaderName.isValid(name) && !name.contains { $0 >= 0x41 && $0 <= 0x5A }, "field name")
+        precondition(HeaderValue.isValid(bytes(head.fieldValue(at: index))), "field value is not valid")
+      }
+      guard head.method != .connect else { return }
+      precondition(head.isAsteriskForm || bytes(head.path).first == 0x2F, "path form")
+      precondition(head.host.count > 0, "a request without a host")
+      checkAgreement(head)
+    }
+  }
+
+  /// The head as HTTP/1.1 has the same target, host and range, or none at all.
+  private static func checkAgreement(_ head: borrowing RequestHead) {
+    let text =
+      Array("\(head.method == .other ? "OTHER" : "\(head.method.name)") ".utf8) + bytes(head.rawTarget)
+      + Array(" HTTP/1.1\r\nhost: ".utf8) + bytes(head.host) + Array("\r\n\r\n".utf8)
+    var other = RequestHead(limits: HTTPLimits())
+    text.withUnsafeBytes { raw in
+      let seen = parse(raw, &other)
+      precondition(
+        seen.path == bytes(head.path) && seen.host == bytes(head.host), "HTTP/1.1 reads it otherwise")
+      precondition(seen.query == copied(head.query), "HTTP/1.1 reads the query otherwise")
+    }
   }
 
   private static func checkShape(_ head: borrowing RequestHead, _ seen: HeadSnapshot, inputCount: Int) {

@@ -11,7 +11,8 @@ import Testing
     AccessRecord(
       site: "demo", startedMilliseconds: 1_709_164_800_123, durationMicroseconds: 42,
       remoteAddress: "2001:db8::1", method: "GET", target: target, host: Array("media.example.com".utf8),
-      versionMinor: 1, status: 206, sentBytes: 1234, kind: .segment, requestID: Array("r1".utf8),
+      versionMajor: 1, versionMinor: 1, status: 206, sentBytes: 1234, kind: .segment,
+      requestID: Array("r1".utf8),
       range: Array("bytes=0-1".utf8), referer: nil, userAgent: hostile)
   }
 

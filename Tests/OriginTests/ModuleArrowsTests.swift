@@ -20,7 +20,7 @@ import Testing
     "Store": ["CLMDB", "COpenSSL", "CLinux"],
     "Net": ["Loop", "CCurl", "CHiredis", "COpenSSL", "CLinux"],
     "Codec": ["CLibAV", "CLinux", "Packaging"],
-    "Origin": ["HTTP", "Packaging", "Store", "Loop", "Net", "COpenSSL", "CLinux"],
+    "Origin": ["HTTP", "Packaging", "Store", "Loop", "Net", "COpenSSL", "CNGHTTP2", "CLinux"],
     "headwater": ["Origin", "HTTP", "Packaging", "Store", "Loop", "Net"],
     "headwater-media": ["Codec", "Packaging", "CLinux"],
   ]

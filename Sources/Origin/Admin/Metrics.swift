@@ -50,6 +50,12 @@ enum Metrics {
       "proxy_headers_refused_total", "counter",
       "Connections without a sound PROXY header of a trusted proxy.",
       sum { $0.malformedProxyHeaders.value })
+    family(
+      "http2_connections_total", "counter", "Connections that spoke HTTP/2.",
+      sum { $0.http2Connections.value })
+    family(
+      "http2_abuses_total", "counter", "HTTP/2 connections ended because of what they asked for.",
+      sum { $0.http2Abuses.value })
     family("timeouts_total", "counter", "Connections ended by a deadline.", sum { $0.timeouts.value })
     family(
       "cold_reads_total", "counter", "Reads that waited for the disk on a worker.", sum { $0.coldReads.value }

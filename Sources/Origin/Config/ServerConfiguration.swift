@@ -262,7 +262,8 @@ extension ServerConfiguration {
         example: 8),
       .integer(
         "requests_per_connection", default: 1_000_000, in: 1...1_000_000_000,
-        "Most requests on one connection; the answer to the last says `Connection: close`.", example: 1000),
+        "Most requests on one connection; the answer to the last says `Connection: close`. On HTTP/2 never more than 1,000, after which GOAWAY comes.",
+        example: 1000),
       .duration(
         "header_timeout", default: "10s", from: "1s", to: "10m",
         "Longest time from the first byte of a request head to its last, and for a body that is thrown away.",

@@ -77,6 +77,10 @@ extension Problem {
     status: 501, code: "method-unknown", title: "Method not implemented",
     detail: "This server does not know the request's method.", closesConnection: true)
 
+  static let requestTimeout = Problem(
+    status: 408, code: "request-timeout", title: "Request timeout",
+    detail: "The request head did not arrive in time.", closesConnection: true)
+
   public static let preconditionFailed = Problem(
     status: 412, code: "precondition-failed", title: "Precondition failed",
     detail: "The stored representation is not the one the request names.")

@@ -21,6 +21,7 @@ public struct AccessRecord: Sendable {
   /// Path and query as received, with the values of signature parameters replaced.
   public var target: [UInt8]
   public var host: [UInt8]
+  public var versionMajor: UInt8
   public var versionMinor: UInt8
   public var status: UInt16
   /// Bytes handed to the kernel, heads included.

@@ -28,7 +28,7 @@ extension AccessRecord {
     line.append(contentsOf: remoteAddress.utf8)
     line.append(contentsOf: " - - [\(Self.common(startedMilliseconds))] \"\(method) ".utf8)
     quoted(target, &line)
-    line.append(contentsOf: " HTTP/1.\(versionMinor)\" \(status) \(sentBytes) \"".utf8)
+    line.append(contentsOf: " HTTP/\(versionMajor).\(versionMinor)\" \(status) \(sentBytes) \"".utf8)
     quoted(referer ?? [0x2D], &line)
     line.append(contentsOf: "\" \"".utf8)
     quoted(userAgent ?? [0x2D], &line)

@@ -15,8 +15,6 @@ struct BodyCursor {
     case cold(BlobFile, UInt64, Int)
     /// The next part is yet to be made: do so on a worker, hand it to `supply` and come back.
     case unmade(any DeferredBody)
-    /// The file ends early.
-    case failed
   }
 
   /// A part of a file.
@@ -96,11 +94,16 @@ struct BodyCursor {
   }
 
   /// How many bytes from an offset, that of `current`, can be sent without waiting; 0 when the first must be read in.
-  ///
-  /// Asks about the slices to come in one go: a segment of many parts costs one question, not one a part.
   mutating func readyBytes(of file: BlobFile, at offset: UInt64) -> UInt64 {
+    readyBytes(of: file, at: offset, in: index)
+  }
+
+  /// Asks about the slices to come in one go: a segment of many parts costs one question, not one a part.
+  ///
+  /// - Parameter position: the slice in which `offset` lies.
+  private mutating func readyBytes(of file: BlobFile, at offset: UInt64, in position: Int) -> UInt64 {
     if let resident, resident.covers(file, offset) { return resident.upper - offset }
-    let upper = end(of: file, from: offset, spanBytes: UInt64(Transfer.turnBytes))
+    let upper = end(of: file, from: offset, in: position, spanBytes: UInt64(Transfer.turnBytes))
     for end in [min(upper, offset + UInt64(Transfer.turnBytes)), min(upper, offset + Self.fetchBytes)]
     where residency.isResident(file, offset: offset, count: Int(end - offset)) {
       resident = Window(file: file, lower: offset, upper: end)
@@ -119,9 +122,9 @@ struct BodyCursor {
   }
 
   /// Where the slices to come, as far as they follow each other in one file, end.
-  private func end(of file: BlobFile, from offset: UInt64, spanBytes: UInt64) -> UInt64 {
-    var upper = slices[index].offset + slices[index].count
-    var next = index + 1
+  private func end(of file: BlobFile, from offset: UInt64, in position: Int, spanBytes: UInt64) -> UInt64 {
+    var upper = slices[position].offset + slices[position].count
+    var next = position + 1
     while next < slices.count, upper - offset < spanBytes, case .blob(let other) = slices[next].source,
       other === file, slices[next].offset >= upper
     {
@@ -133,10 +136,42 @@ struct BodyCursor {
 
   // MARK: Reading
 
-  /// Copies what comes next, as much as there is room for and in memory, and moves behind it.
+  /// How many of the next bytes, `limit` at most, can be taken without waiting.
   ///
-  /// `.bytes(0)` only at the end, or into an empty buffer.
-  mutating func read(into buffer: UnsafeMutableRawBufferPointer) -> Reading {
+  /// `.bytes(0)` only at the end. Complexity: the slices that these bytes lie in.
+  mutating func ready(upTo limit: Int) -> Reading {
+    var count = 0
+    var position = index
+    var skip = within
+    while count < limit, position < slices.count {
+      let slice = slices[position]
+      let left = slice.count - skip
+      switch slice.source {
+      case .bytes: break
+      case .blob(let file):
+        let offset = slice.offset + skip
+        let ready = readyBytes(of: file, at: offset, in: position)
+        if ready == 0, count == 0 {
+          let end = end(of: file, from: offset, in: position, spanBytes: Self.fetchBytes)
+          let wanted = Int(min(end - offset, Self.fetchBytes))
+          expect(file, offset, wanted)
+          return .cold(file, offset, wanted)
+        }
+        if ready < left { return .bytes(min(limit, count + Int(ready))) }
+      case .deferred(let body):
+        return count > 0 ? .bytes(count) : .unmade(body)
+      }
+      count = Int(min(UInt64(limit), UInt64(count) + left))
+      position += 1
+      skip = 0
+    }
+    return .bytes(count)
+  }
+
+  /// Copies the next bytes, as many as the buffer holds, and moves behind them. False where a file ends early.
+  ///
+  /// - Parameter buffer: no longer than `ready` has said.
+  mutating func take(into buffer: UnsafeMutableRawBufferPointer) -> Bool {
     var filled = 0
     while filled < buffer.count, let slice = current {
       let count = Int(min(slice.count, UInt64(buffer.count - filled)))
@@ -147,31 +182,15 @@ struct BodyCursor {
           room.copyMemory(
             from: UnsafeRawBufferPointer(rebasing: $0[Int(slice.offset)..<(Int(slice.offset) + count)]))
         }
-        filled += count
-        consume(UInt64(count))
       case .blob(let file):
-        guard let read = readReady(file, slice.offset, room) else {
-          if filled > 0 { return .bytes(filled) }
-          let end = min(
-            end(of: file, from: slice.offset, spanBytes: Self.fetchBytes), slice.offset + Self.fetchBytes)
-          expect(file, slice.offset, Int(end - slice.offset))
-          return .cold(file, slice.offset, Int(end - slice.offset))
-        }
-        if read == 0 { return filled > 0 ? .bytes(filled) : .failed }
-        filled += read
-        consume(UInt64(read))
-      case .deferred(let body):
-        return filled > 0 ? .bytes(filled) : .unmade(body)
+        do throws(StoreError) {
+          guard try file.read(at: slice.offset, into: room) == count else { return false }
+        } catch { return false }
+      case .deferred: return false
       }
+      filled += count
+      consume(UInt64(count))
     }
-    return .bytes(filled)
-  }
-
-  /// Reads what is in memory, and what was just read in even if it is gone again: memory that is short can slow a body down,
-  /// but never make it turn on the spot. Nil when the first byte must come from the disk.
-  private func readReady(_ file: BlobFile, _ offset: UInt64, _ room: UnsafeMutableRawBufferPointer) -> Int? {
-    if let read = file.readCached(offset: offset, into: room) { return read }
-    guard let resident, resident.covers(file, offset) else { return nil }
-    do throws(StoreError) { return try file.read(at: offset, into: room) } catch { return 0 }
+    return filled == buffer.count
   }
 }

@@ -13,12 +13,11 @@
 // bounds what we hold. A request that had to wait is dispatched again from its kept head: answers are
 // pure functions, so asking twice is the same as asking once.
 
-import Glibc
 import HTTP
 import Loop
 import Store
 
-final class Connection: ClientConnection {
+final class Connection: AnsweringConnection {
   enum State: UInt8 {
     case reading
     case responding
@@ -90,6 +89,22 @@ final class Connection: ClientConnection {
     }
   }
 
+  func socketLayerIsReady(_ socket: Socket) {
+    if (socket.layer as? TLSSession)?.speaksHTTP2 == true {
+      becomeHTTP2(UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+  }
+
+  /// Leaves the socket to a connection of the other protocol, with what has been read of it.
+  private func becomeHTTP2(_ bytes: UnsafeRawBufferPointer) {
+    guard let successor = HTTP2Connection(socket, on: owner, router: router, proxiedClient: proxiedClient)
+    else { return abort() }
+    state = .closed
+    letGo()
+    owner.replace(self, by: successor)
+    successor.open(bytes)
+  }
+
   private func consumePending() {
     let bytes = pending
     pending = []
@@ -110,6 +125,7 @@ final class Connection: ClientConnection {
         return
       case .failed(let error):
         progress = ParseProgress()
+        if answers == 0, HTTP2Connection.isPreface(rest) { return becomeHTTP2(rest) }
         keepsAlive = false
         owner.counters.badRequests.add(1)
         owner.nameRequest(fromHead: false)
@@ -145,10 +161,6 @@ final class Connection: ClientConnection {
 
   // MARK: Answering
 
-  /// Who sent the request whose head is parsed. Asked from the system at each call; nil when the client has vanished.
-  var clientAddress: SocketAddress? { owner.clientAddress(ofPeer: peerAddress) }
-
-  /// The other end of the connection, or of the proxy's that stands before it.
   var peerAddress: SocketAddress? { proxiedClient ?? socket.remoteAddress }
 
   private func dispatch(_ bytes: UnsafeRawBufferPointer, _ rest: UnsafeRawBufferPointer) {
@@ -157,13 +169,7 @@ final class Connection: ClientConnection {
     if startedNanoseconds == 0, owner.snapshot.logsExchanges {
       startedNanoseconds = ExchangeRecord.monotonicNanoseconds()
     }
-    if router === owner, waits == 0, let problem = owner.refusal(ofRequestFrom: { clientAddress }) {
-      return respond(problem: problem, site: nil, isHead: owner.head.method == .head)
-    }
-    if owner.snapshot.wantsClientCertificates {
-      owner.clientAuthority = (socket.layer as? TLSSession)?.clientAuthority
-    }
-    switch router.answer(owner.head, from: { clientAddress }, mayWait: waits < Self.mostWaits) {
+    switch answer(isFirst: waits == 0, mayWait: waits < Self.mostWaits) {
     case .representation(let representation, _) where owner.lacksWorkers(for: representation):
       refuseForWorkers()
     case .representation(let representation, let site):
@@ -217,13 +223,7 @@ final class Connection: ClientConnection {
   private func charge() {
     let held =
       state == .closed ? 0 : pending.count + (transfer?.ownedBytes ?? 0) + OriginLoop.layerBytes(of: socket)
-    guard held != chargedBytes else { return }
-    if held > chargedBytes {
-      owner.counters.heldBytes.add(UInt64(held - chargedBytes))
-    } else {
-      owner.counters.heldBytes.subtract(UInt64(chargedBytes - held))
-    }
-    chargedBytes = held
+    owner.charge(held, insteadOf: &chargedBytes)
   }
 
   /// Dispatches the kept head again.
@@ -311,8 +311,7 @@ final class Connection: ClientConnection {
     owner.refreshDate()
     owner.counters.count(status: status)
     state = .responding
-    let logs = site?.pipeline.logs ?? []
-    if owner.snapshot.accessLog != nil || !logs.isEmpty {
+    if owner.snapshot.accessLog != nil || site?.pipeline.logs.isEmpty == false {
       exchange = ExchangeRecord(
         owner, ExchangeRecord.knowsHead(status: status, site) ? clientAddress : peerAddress, site,
         status: status, kind: kind, startedNanoseconds: startedNanoseconds)
@@ -464,11 +463,7 @@ final class Connection: ClientConnection {
       owner.counters.timeouts.add(1)
       progress = ParseProgress()
       owner.nameRequest(fromHead: false)
-      respond(
-        problem: Problem(
-          status: 408, code: "request-timeout", title: "Request timeout",
-          detail: "The request head did not arrive in time.", closesConnection: true), site: nil,
-        isHead: false)
+      respond(problem: .requestTimeout, site: nil, isHead: false)
     case .header, .idle:
       finishAndClose()
     case .send:
@@ -489,12 +484,16 @@ final class Connection: ClientConnection {
 
   func socketDidClose(_ socket: Socket) {
     state = .closed
+    letGo()
+    owner.connectionClosed(self)
+  }
+
+  private func letGo() {
     transfer = nil
     pending = []
     if chargedBytes > 0 { charge() }
     owner.deadlines.cancel(deadline)
     // The two refer to each other.
     deadline.connection = nil
-    owner.connectionClosed(self)
   }
 }

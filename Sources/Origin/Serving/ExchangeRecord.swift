@@ -24,6 +24,7 @@ final class ExchangeRecord {
       remoteAddress: client?.host ?? "-", method: isParsed ? "\(owner.head.method.name)" : "-",
       target: isParsed ? Self.redacted([UInt8](copying: owner.head.rawTarget)) : [0x2D],
       host: isParsed ? [UInt8](copying: owner.head.host) : [],
+      versionMajor: isParsed ? owner.head.versionMajor : 1,
       versionMinor: isParsed ? owner.head.versionMinor : 1,
       status: status, sentBytes: 0, kind: kind, requestID: owner.requestID,
       range: isParsed ? Self.copy(owner.head, .range) : nil,

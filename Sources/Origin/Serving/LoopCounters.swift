@@ -17,6 +17,8 @@ final class LoopCounters: Sendable {
   let tlsResumptions = Atomic<UInt64>(0)
   let tlsFailures = Atomic<UInt64>(0)
   let malformedProxyHeaders = Atomic<UInt64>(0)
+  let http2Connections = Atomic<UInt64>(0)
+  let http2Abuses = Atomic<UInt64>(0)
   let timeouts = Atomic<UInt64>(0)
   let hotHits = Atomic<UInt64>(0)
   let hotMisses = Atomic<UInt64>(0)

@@ -75,6 +75,17 @@ extension OriginLoop {
   /// Refused clients that are being told so at a time.
   private static let mostFarewells = 256
 
+  /// Has the memory budget know that a connection holds another number of bytes than before.
+  func charge(_ held: Int, insteadOf charged: inout Int) {
+    guard held != charged else { return }
+    if held > charged {
+      counters.heldBytes.add(UInt64(held - charged))
+    } else {
+      counters.heldBytes.subtract(UInt64(charged - held))
+    }
+    charged = held
+  }
+
   /// Whom a connection counts for; nil where it does not count: a proxy's connection carries many clients.
   func connectionKey(of client: SocketAddress, _ rates: AddressLimits.Rates) -> NetworkAddress? {
     guard rates.connections > 0,

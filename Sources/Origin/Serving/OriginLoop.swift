@@ -65,6 +65,7 @@ final class OriginLoop: Router {
   let deadlines: ConnectionDeadlines
   let requestIDs: RequestIDs
   let tls: TLSShared
+  let http2 = HTTP2Shared()
   /// Whose certificate the client of the connection being answered has shown; kept up where a site wants one.
   var clientAuthority: TLSClientAuthority?
   var isDraining = false
@@ -171,6 +172,15 @@ final class OriginLoop: Router {
   ) {
     registry[ObjectIdentifier(prelude)] = nil
     open(socket, router: prelude.router, isTLS: prelude.isTLS, client: client, bytes)
+  }
+
+  /// A client speaks another protocol than the connection was made for.
+  func replace(_ connection: any ClientConnection, by successor: any ClientConnection) {
+    registry[ObjectIdentifier(connection)] = nil
+    registry[ObjectIdentifier(successor)] = successor
+    if let key = addressKeys.removeValue(forKey: ObjectIdentifier(connection)) {
+      addressKeys[ObjectIdentifier(successor)] = key
+    }
   }
 
   func connectionClosed(_ connection: any ClientConnection) {

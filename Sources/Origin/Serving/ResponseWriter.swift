@@ -78,7 +78,7 @@ struct ResponseWriter {
     writer.append(owner.dateLine)
     if !keepsAlive {
       writer.append("Connection: close\r\n")
-    } else if owner.head.versionMinor == 0 {
+    } else if owner.head.versionMajor == 1, owner.head.versionMinor == 0 {
       writer.append("Connection: keep-alive\r\n")
     }
     writer.append("X-Request-Id: ")

@@ -225,11 +225,12 @@ final class Transfer {
       let room = UnsafeMutableRawBufferPointer(rebasing: vectors.staging[headBytes...])
       var next: Outcome?
       var count = 0
-      switch body.read(into: room) {
-      case .bytes(let read): count = read
+      switch body.ready(upTo: room.count) {
+      case .bytes(let ready):
+        guard body.take(into: UnsafeMutableRawBufferPointer(rebasing: room[..<ready])) else { return .failed }
+        count = ready
       case .cold(let file, let offset, let wanted): next = .cold(file, offset, wanted)
       case .unmade(let deferred): next = .unmade(deferred)
-      case .failed: next = .failed
       }
       if headBytes + count > 0 {
         let bytes = UnsafeRawBufferPointer(rebasing: vectors.staging[..<(headBytes + count)])

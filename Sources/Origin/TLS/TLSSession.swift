@@ -306,7 +306,7 @@ func tlsSelectProtocol(
 }
 
 /// What is spoken over TLS, the preferred first.
-private let tlsProtocols = ["http/1.1"]
+private let tlsProtocols = ["h2", "http/1.1"]
 
 func tlsStapleResponse(_ ssl: OpaquePointer?, _ argument: UnsafeMutableRawPointer?) -> Int32 {
   withSession(of: ssl) { session in

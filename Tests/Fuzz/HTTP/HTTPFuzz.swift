@@ -13,6 +13,7 @@ public func fuzzHTTP(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
   HTTPInvariants.checkHead(input, &head) { seed < 64 ? 1 : Int(random.next() % 24) }
   HTTPInvariants.checkProxyHeader(input) { seed < 64 ? 1 : Int(random.next() % 24) }
   HTTPInvariants.checkChunks(input) { seed < 64 ? 1 : Int(random.next() % 24) }
+  HTTPInvariants.checkFields(input, &head)
   let text = unsafe Span<UInt8>(_unsafeStart: data + 1, count: size - 1)
   HTTPInvariants.checkRanges(text, length: seed < 250 ? UInt64(seed) : .max - UInt64(seed - 250))
   HTTPInvariants.checkDate(text)

@@ -83,6 +83,32 @@ files["request-long-line"] = b"\x80GET /" + b"a" * 300 + b" HTTP/1.1\r\n"
 files["request-long-block"] = b"\x80GET / HTTP/1.1\r\nX: " + b"a" * 1100
 files["tls-hello"] = b"\x00\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
+
+# The fields of HTTP/2: each a byte for the name (below 8 one worth having, else its length and 8 more), one for the length
+# of the value, name and value.
+def fields(name, *lines):
+    files["fields-" + name] = b"\x00" + b"".join(
+        (bytes([key, len(value)]) if isinstance(key, int) else bytes([len(key) + 8, len(value)]) + key) + value
+        for key, value in lines)
+
+
+get = [(0, b"GET"), (1, b"https"), (2, b"/v/a/master.m3u8?q=1"), (3, b"media.example.com:443")]
+fields("get", *get)
+fields("range", *get, (6, b"bytes=0-99"), (b"x-request-id", b"abc"), (b"cookie", b"a=1"), (b"cookie", b"b=2"))
+fields("host", *get[:3], (4, b"media.example.com"))
+fields("both", *get, (4, b"media.example.com:443"))
+fields("length", (0, b"POST"), *get[1:], (5, b"18446744073709551615"))
+fields("trailers", *get, (7, b"trailers"))
+fields("late", *get, (b"a", b"b"), (2, b"/"))
+fields("twice", *get, (2, b"/"))
+fields("connection", *get, (b"connection", b"close"))
+fields("upper", *get, (b"Accept", b"*/*"))
+fields("line-end", *get, (b"x", b"a\r\nb: c"))
+fields("connect", (0, b"CONNECT"), (3, b"a:1"))
+fields("asterisk", (0, b"OPTIONS"), (1, b"http"), (2, b"*"), (3, b"[::1]"))
+fields("dots", (0, b"GET"), (1, b"http"), (2, b"/a/../%2e%2e/../x"), (3, b"a"))
+fields("escape", (0, b"GET"), (1, b"http"), (2, b"/%zz"), (3, b"a"))
+
 for name, text in {
     "plain": "5\r\nhello\r\n0\r\n\r\n", "extension": "5;a=\"b\"\r\nhello\r\n0;x\r\n\r\n",
     "trailer": "0\r\nX: y\r\nZ: \r\n\r\n", "huge": "ffffffffffffffff\r\nabc", "overflow": "10000000000000000\r\n",
