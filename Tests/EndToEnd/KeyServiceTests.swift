@@ -175,6 +175,22 @@ extension EndToEnd {
       try Self.end(server)
     }
 
+    /// `explain` asks too, and says neither key nor token.
+    @Test func explainAsksTheService() throws {
+      let (server, service) = try Self.start("cbcs")
+      let path = try Presentation(server, asset: "film").segment(0)
+      let name = try #require(path.firstMatch(of: /cbcs-[0-9a-f]{8}/)).0
+      let told = try server.headwater(["explain", "/v/film/master.m3u8"])
+      #expect(
+        told.status == 0 && told.text.contains("below enc/\(name)/") && told.text.contains("key service"))
+      #expect(!told.text.lowercased().contains("5ec2e7d001") && !told.text.contains(KeyServer.token))
+      #expect(service.requests(for: "film") == 2)
+      try service.behave("500")
+      let failed = try server.headwater(["explain", "/v/film/master.m3u8"])
+      #expect(failed.text.contains("503 content-key-unavailable"))
+      try Self.end(server)
+    }
+
     // MARK: Reload
 
     @Test func aReloadAsksAgainAndAnotherKeyIsAnotherPath() throws {

@@ -1,6 +1,8 @@
 // What makes the answer to a URL, told step by step by the same code that serves it.
 
 import HTTP
+import Logging
+import Loop
 import Packaging
 public import Store
 
@@ -24,9 +26,15 @@ public struct Explanation: Sendable {
     do throws(PluginError) { plugins = try PluginSet(configuration, registry) } catch {
       throw StoreError(.invalid, operation: "configuration", message: "\(error)")
     }
+    // Content keys are asked for as in service, on a loop that lives as long.
+    let asks = configuration.sites.contains { $0.encryption.keyURL != nil }
+    let threads = asks ? try? LoopThreads(count: 1) : nil
+    defer { threads?.stopAndJoin() }
     let sites = SiteTable(
       configuration.sites.enumerated().map { number, site in
-        Site(site, number: number, plugins: plugins.plugins(of: site.name))
+        Site(
+          site, number: number, plugins: plugins.plugins(of: site.name),
+          keyService: threads.flatMap { KeyService(of: site, loop: $0.loops[0], logger: Self.silence) })
       })
     let target = RequestTarget(url)
     var refusal: String?
@@ -78,11 +86,27 @@ public struct Explanation: Sendable {
     context.begin(
       site, nowSeconds: Store.wallClockMilliseconds() / 1000, mayWait: true, hasToken: hasToken)
     do throws(Problem) {
+      if case .asset(let asset) = target, case .awaiting(let work)? = try context.missingKey(of: asset.id) {
+        Self.wait(for: work)
+        add("key service", "asked for the content key")
+      }
       try describe(target, in: context)
       try answer(target, site, context)
     } catch {
       add("answer", "\(error.status) \(error.code): \(error.detail)")
     }
+  }
+
+  private static let silence = Logger(label: "explain") { _ in SwiftLogNoOpLogHandler() }
+
+  /// Blocks: there is no loop to hold up.
+  private static func wait(for work: @escaping @Sendable () async -> Void) {
+    let done = Semaphore()
+    Task.detached {
+      await work()
+      done.signal()
+    }
+    done.wait()
   }
 
   private mutating func describe(_ target: Target, in context: ContentContext) throws(Problem) {

@@ -86,8 +86,7 @@ public final class ContentContext {
     if encryption.keyURL == nil {
       key = encryption.keys.key(ofAsset: id)
     } else {
-      guard let service = site.keyService else { throw .contentKeyNotAsked }
-      switch service.lookup(id) {
+      switch site.keyService?.lookup(id) ?? .unknown {
       case .key(let found): key = found
       case .missing: key = nil
       case .unavailable(let seconds): throw .contentKeyUnavailable(retryAfterSeconds: seconds)

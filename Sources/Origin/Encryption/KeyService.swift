@@ -71,6 +71,12 @@ final class KeyService: Sendable {
     client = HTTPClient(loop: loop, options: options)
   }
 
+  /// The service of a site that needs one; nil for all others.
+  convenience init?(of site: SiteConfiguration, loop: EventLoop, logger: Logger) {
+    guard site.encryption.method != nil, let settings = site.encryption.keyURL else { return nil }
+    self.init(settings, site: site.name, loop: loop, logger: logger)
+  }
+
   func lookup(_ asset: String) -> Lookup {
     state.withLock { state in
       switch state.entries[asset] {
@@ -150,11 +156,6 @@ final class KeyService: Sendable {
 }
 
 extension Problem {
-  /// For `explain`.
-  static let contentKeyNotAsked = Problem(
-    status: 503, code: "content-key-unavailable", title: "Content key unavailable",
-    detail: "The keys of this site come from key_url, which only a serving process asks.")
-
   /// Nothing goes out in clear meanwhile.
   static func contentKeyUnavailable(retryAfterSeconds: Int) -> Problem {
     Problem(

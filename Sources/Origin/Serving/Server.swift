@@ -322,10 +322,9 @@ public final class Server: Sendable {
     outgoing: EventLoop, _ logger: Logger
   ) -> Snapshot {
     let sites = configuration.sites.enumerated().map { number, site in
-      let keyURL = site.encryption.method == nil ? nil : site.encryption.keyURL
-      return Site(
+      Site(
         site, number: number, plugins: plugins.plugins(of: site.name),
-        keyService: keyURL.map { KeyService($0, site: site.name, loop: outgoing, logger: logger) })
+        keyService: KeyService(of: site, loop: outgoing, logger: logger))
     }
     return Snapshot(
       configuration: configuration, sites: SiteTable(sites), accessLog: log, tls: tls)
