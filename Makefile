@@ -45,6 +45,7 @@ fuzz: ## feed every parser with mutated input for SECONDS=60 each
 	@scripts/install-deps.sh build fuzz
 	scripts/fuzz.sh HTTP $(SECONDS)
 	scripts/fuzz.sh Packaging $(SECONDS)
+	scripts/fuzz.sh Signing $(SECONDS)
 
 torture: ## kill -9 in imports, restarts under load, thousands of clients, 2,000 damaged files (25 minutes)
 	swift build

@@ -16,6 +16,12 @@ seconds=${2:?usage: scripts/fuzz.sh TARGET SECONDS}
 case $target in
 HTTP) sources="Sources/HTTP/*.swift Tests/HTTPTests/HTTPInvariants.swift Tests/HTTPTests/SplitMix64.swift" ;;
 Packaging) sources="$(find Sources/Packaging -name '*.swift')" ;;
+Signing)
+  sources=""
+  for name in QueryParameters StrictBase64 HeadwaterToken AkamaiToken CBORReader CommonAccessToken CloudFrontPolicy; do
+    sources="$sources Sources/Origin/Signing/$name.swift"
+  done
+  ;;
 *)
   echo "fuzz.sh: no target named $target" >&2
   exit 64

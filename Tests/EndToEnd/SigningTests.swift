@@ -47,10 +47,11 @@ extension EndToEnd {
 
     /// Every URI that a manifest names, and those that the playlists among them name, with their queries.
     private static func children(
-      _ server: ServerUnderTest, _ manifest: String, seen: inout [String: RawResponse]
+      _ server: ServerUnderTest, _ manifest: String, _ fields: [(String, String)] = [],
+      seen: inout [String: RawResponse]
     ) throws {
       guard seen[manifest] == nil else { return }
-      let answer = try server.request("GET", manifest)
+      let answer = try server.request("GET", manifest, fields)
       seen[manifest] = answer
       guard answer.status == 200 else { throw SupportError("\(manifest): \(answer.status) \(answer.text)") }
       let path = manifest.prefix { $0 != "?" }
@@ -59,7 +60,7 @@ extension EndToEnd {
         guard !reference.hasPrefix("data:"), let base = URL(string: "http://host\(manifest)"),
           let url = URL(string: reference, relativeTo: base)?.absoluteURL
         else { continue }
-        try children(server, url.path + (url.query.map { "?\($0)" } ?? ""), seen: &seen)
+        try children(server, url.path + (url.query.map { "?\($0)" } ?? ""), fields, seen: &seen)
       }
     }
 
@@ -168,6 +169,83 @@ extension EndToEnd {
         let other = try server.request("GET", paths[0], [("If-None-Match", try #require(answers[1]["ETag"]))])
         #expect(other.status == 200)
       }
+    }
+
+    // MARK: Schemes of others
+
+    /// Tokens that OpenSSL made, in the query of the manifest alone.
+    @Test(arguments: ["nginx", "akamai", "cloudfront"]) func tokensOfOthersPlay(scheme: String) async throws {
+      let tables = """
+        [signing.nginx]
+        keys = [{ id = "a", secret_file = "../k1.key" }]
+        expression = "$secure_link_expires$asset $secret"
+        [signing.akamai]
+        keys = [{ id = "a", secret_file = "../akamai.key" }]
+        [signing.cloudfront]
+        keys = [{ id = "KTEST", public_key = "../public.pem" }]
+        """
+      var options = ServerUnderTest.Options()
+      let server = try ServerUnderTest(options)
+      let privateKey = server.folder.path("private.pem")
+      func openssl(_ arguments: [String], _ input: String = "") throws -> [UInt8] {
+        let done = try Command.run("openssl", arguments, stdin: Array(input.utf8))
+        guard done.status == 0 else { throw SupportError("openssl \(arguments): \(done.errors)") }
+        return done.output
+      }
+      _ = try openssl([
+        "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", privateKey,
+      ])
+      let publicKey = try openssl(["pkey", "-in", privateKey, "-pubout"])
+      for (name, text) in [
+        ("k1.key", "first key"), ("akamai.key", "00112233445566778899aabbccddeeff"),
+        ("public.pem", String(decoding: publicKey, as: UTF8.self)),
+      ] {
+        let path = try server.folder.write("etc/\(name)", text: text)
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+      }
+      options.sites["demo"] = "hosts = [\"*\"]\n[signing]\nrequired = true\n\(tables)"
+      try server.configure(options)
+      try server.start()
+      try server.importAsset("film", Fixtures.path(Self.film))
+      let expires = 4_102_444_800
+      let query: String
+      switch scheme {
+      case "nginx":
+        let digest = try openssl(["dgst", "-md5", "-binary"], "\(expires)/v/film/ first key")
+        let text = Data(digest).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_")
+        query = "md5=\(text.replacing("=", with: ""))&expires=\(expires)"
+      case "akamai":
+        let fields = "exp=\(expires)~acl=/v/film/*"
+        let code = try openssl(
+          ["dgst", "-sha256", "-mac", "HMAC", "-macopt", "hexkey:00112233445566778899aabbccddeeff", "-r"],
+          fields)
+        query = "hdnts=\(fields)~hmac=\(String(decoding: code.prefix(64), as: UTF8.self))"
+      default:
+        let policy = """
+          {"Statement":[{"Resource":"http://127.0.0.1:\(server.port)/v/film/*","Condition":\
+          {"DateLessThan":{"AWS:EpochTime":\(expires)}}}]}
+          """
+        let signature = try openssl(["dgst", "-sha1", "-sign", privateKey], policy)
+        let texts = [Data(policy.utf8), Data(signature)].map {
+          $0.base64EncodedString().replacing("+", with: "-").replacing("=", with: "_").replacing(
+            "/", with: "~")
+        }
+        query = "Policy=\(texts[0])&Signature=\(texts[1])&Key-Pair-Id=KTEST"
+      }
+      let path = "/v/film/master.m3u8?\(query)"
+      let expected = try await FFmpeg.frames(Fixtures.path(Self.film), "v:0")
+      #expect(try await FFmpeg.frames(server.url(path), "v:0") == expected)
+      for manifest in [path, "/v/film/manifest.mpd?\(query)"] {
+        var seen: [String: RawResponse] = [:]
+        let host = ("Host", "127.0.0.1:\(server.port)")
+        try Self.children(server, manifest, [host], seen: &seen)
+        #expect(seen.count > 4 && seen.keys.allSatisfy { $0.hasSuffix(query) })
+        for child in seen.keys.map({ String($0.prefix { $0 != "?" }) }) {
+          #expect(try server.request("GET", child, [host]).status == 403)
+        }
+      }
+      #expect(try server.headwater(["explain", server.url(path)]).text.contains("valid: key"))
+      #expect(try server.stop() == 0, "log: \(server.log.suffix(2000))")
     }
 
     // MARK: Keys

@@ -90,7 +90,8 @@ import Testing
     ("/v/a?sig=SECRET&sig=MORE&x=1", "/v/a?sig=***&sig=***&x=1"),
     ("/v/a?sig=SEC=RET", "/v/a?sig=***"), ("/v/a?x=1?sig=2&sig=SECRET", "/v/a?x=1?sig=2&sig=***"),
     ("/v/a?signature=1&sig&xsig=2", "/v/a?signature=1&sig&xsig=2"), ("/sig=a", "/sig=a"),
-    ("/v/a?&&sig=SECRET&", "/v/a?&&sig=***&"),
+    ("/v/a?&&sig=SECRET&", "/v/a?&&sig=***&"), ("/v/a?hdnts=exp=1~hmac=2&b", "/v/a?hdnts=***&b"),
+    ("/v/a?Policy=A&Signature=B&Key-Pair-Id=K", "/v/a?Policy=***&Signature=***&Key-Pair-Id=K"),
     (
       "https://media.example.com/v/a/master.m3u8?sig=SECRET",
       "https://media.example.com/v/a/master.m3u8?sig=***"

@@ -96,7 +96,7 @@ import Testing
       #expect(ServerConfiguration(result.table, base: "") != ServerConfiguration.defaults, "\(path.text)")
     }
     let folder = try ConfigFolder()
-    for name in ["ops.token", "k1.key", "secret.key", "cdn.secret"] {
+    for name in ["ops.token", "k1.key", "secret.key", "cdn.secret", "secure-link.key", "akamai.key"] {
       try folder.write("secrets/\(name)", "secret")
     }
     for (path, key) in Self.keys(of: Self.site) where path.count <= 2 {

@@ -20,12 +20,7 @@ enum SigningFixture {
     nowSeconds: Int64 = nowSeconds
   ) throws -> TokenVerdict {
     try OriginFixture.withRequest("GET \(target) HTTP/1.1" + (fields.isEmpty ? "" : "\n" + fields)) { head in
-      var query: [UInt8] = []
-      if let sent = head.query { query = [UInt8](copying: sent) }
-      guard
-        let asked = TokenRequest(
-          path: [UInt8](copying: head.path), query: QueryParameters(query), nowSeconds: nowSeconds)
-      else { return .refused(.invalid("path")) }
+      guard let asked = TokenRequest(head, nowSeconds: nowSeconds) else { return .refused(.invalid("path")) }
       return verifier.verify(asked, head) { client.flatMap { try? SocketAddress("\($0):80") } }
     }
   }
@@ -53,11 +48,11 @@ enum SigningFixture {
 
   /// The access handler of a site with this `[signing]`.
   static func access(
-    _ configure: (inout SiteConfiguration.Signing) -> Void, nowSeconds: Int64 = nowSeconds
+    _ configure: (inout SiteConfiguration.Signing) throws -> Void, nowSeconds: Int64 = nowSeconds
   ) throws -> SignedAccess {
     var signing = try OriginFixture.siteConfiguration().signing
     signing.required = true
-    configure(&signing)
+    try configure(&signing)
     guard let access = SignedAccess(signing, nowSeconds: { nowSeconds }) else { throw NoKeys() }
     return access
   }

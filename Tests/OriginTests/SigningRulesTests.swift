@@ -5,14 +5,14 @@ import Testing
 
 @Suite struct SigningRulesTests {
   @Test(arguments: [
-    ("/f/open/x", TokenNeed.ignored), ("/f/open", .welcome), ("/f/openly", .welcome), ("/f/x", .welcome),
+    ("/f/open/x", TokenNeed.open), ("/f/open", .checked), ("/f/openly", .checked), ("/f/x", .checked),
     ("/v/a/master.m3u8", .required), ("/v/a/g/0/source/playlist.m3u8", .required),
     ("/f/live/i.mpd", .required),
-    ("/v/a/source/segment_0000.m4s", .ignored), ("/v/a/source/init.mp4", .ignored),
-    ("/v/a/source.mp4", .welcome),
-    ("/v/free/master.m3u8", .ignored), ("/v/a/poster.jpg", .ignored), ("/v/a/poster.jpg/", .welcome),
-    ("/blob/00", .ignored), ("/api/v1/videos", .ignored), ("/API/v1/videos", .welcome),
-    ("/v/a/g/0123456789ab/enc/cbcs-01234567/key", .required), ("/v/a/key", .welcome),
+    ("/v/a/source/segment_0000.m4s", .open), ("/v/a/source/init.mp4", .open),
+    ("/v/a/source.mp4", .checked),
+    ("/v/free/master.m3u8", .open), ("/v/a/poster.jpg", .open), ("/v/a/poster.jpg/", .checked),
+    ("/blob/00", .exempt), ("/api/v1/videos", .exempt), ("/API/v1/videos", .checked),
+    ("/v/a/g/0123456789ab/enc/cbcs-01234567/key", .required), ("/v/a/key", .checked),
   ]) func theFirstRuleThatFitsDecides(path: String, expected: TokenNeed) throws {
     let rules = """
       rules = [
@@ -32,8 +32,8 @@ import Testing
 
   @Test func withoutRulesTheDefaultDecides() {
     #expect(SigningRules(required: true, rules: []).need(Array("/f/x".utf8)).need == .required)
-    #expect(SigningRules(required: true, rules: []).need(Array("/blob/x".utf8)).need == .ignored)
-    #expect(SigningRules(required: false, rules: []).need(Array("/f/x".utf8)).need == .welcome)
+    #expect(SigningRules(required: true, rules: []).need(Array("/blob/x".utf8)).need == .exempt)
+    #expect(SigningRules(required: false, rules: []).need(Array("/f/x".utf8)).need == .checked)
   }
 
   /// A token that has ended does not close what is open, and one that is wrong closes what would be open without it.

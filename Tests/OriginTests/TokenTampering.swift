@@ -1,3 +1,6 @@
+import HTTP
+import Testing
+
 @testable import Origin
 
 /// Every way in which somebody who holds a token might change it. What comes out is never a valid request.
@@ -67,11 +70,43 @@ enum TokenTampering {
     add("no query", path, "")
     add("a parameter behind", path, query + "&x=1")
     for other in others(of: path) { add("path", other, query) }
-    let same = RequestTarget(target).parts
-    return variants.filter { variant in
-      let parts = RequestTarget(variant.target).parts
-      return parts?.path != same?.path || parts?.query != same?.query
+    let same = parts(target)
+    return variants.filter { parts($0.target) != same }
+  }
+
+  /// What the server makes of a target: path and query.
+  private static func parts(_ target: String) -> [[UInt8]]? {
+    RequestTarget(target).withHead { head in
+      var query: [UInt8] = []
+      if let sent = head.query { query = [UInt8](copying: sent) }
+      return [[UInt8](copying: head.path), query]
     }
+  }
+
+  /// At least 200 of the variants of a token of another scheme are refused, the others never reach it.
+  ///
+  /// - Parameters:
+  ///   - isOrdered: whether the scheme wants its parameters in one order, and nothing behind them.
+  ///   - isCovered: whether the token is for this other path, too.
+  static func expectRefused(
+    _ access: SignedAccess, _ target: String, isOrdered: Bool, isCovered: (String) -> Bool
+  ) throws {
+    var refused = 0
+    let query = target.drop { $0 != "?" }
+    for variant in variants(of: target) {
+      let name = variant.name
+      let isReordered =
+        name.hasSuffix(" last") || name == "reversed" || name == "doubled ampersands"
+        || name == "a parameter behind" || name.hasPrefix("followed by &")
+      if isReordered, !isOrdered { continue }
+      if variant.target.hasSuffix(query), isCovered(String(variant.target.dropLast(query.count))) { continue }
+      switch try SigningFixture.hears(access, variant.target) {
+      case "token-invalid", "token-required": refused += 1
+      case "malformed": continue
+      case let other: #expect(Bool(false), "\(variant): \(other ?? "passes")")
+      }
+    }
+    #expect(refused >= 200, "\(refused)")
   }
 
   /// Paths that are not the one that was signed, however near.

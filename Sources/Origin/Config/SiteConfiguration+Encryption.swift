@@ -96,7 +96,8 @@ extension SiteConfiguration {
           example: "https://keys.example.com/{id}"),
         .bool(
           "serve_key", default: false,
-          "Whether `enc/…/key` below an asset answers its key, to everyone that may read the segments."),
+          "Whether `enc/…/key` below an asset answers its key: to valid tokens where the site has signing keys, else to everyone."
+        ),
       ],
       validate: { table in
         let hasURL = !table.string("key_url").isEmpty

@@ -6,6 +6,12 @@ extension SiteConfiguration {
     /// Of our own scheme; several are valid at a time, the first one signs.
     public var keys: [Credential]
     public var renewal: Renewal
+    /// Where players ask, such as `https://cdn.example.com`; empty: wherever they say.
+    public var publicURLs: [String]
+    public var nginx: NginxSecureLink
+    public var akamai: Akamai
+    public var cloudFrontKeys: [PublicCredential]
+    public var commonAccess: CommonAccess
 
     /// What some paths need; the first rule that fits decides.
     public struct Rule: Sendable, Equatable, CustomStringConvertible {
@@ -38,12 +44,25 @@ extension SiteConfiguration {
       renewal = Renewal(
         beforeSeconds: Int64(table.durationMilliseconds("renew_before") / 1000),
         forSeconds: Int64(table.durationMilliseconds("renew_for") / 1000))
+      publicURLs = table.strings("public_urls")
+      nginx = NginxSecureLink(table.table("nginx"))
+      akamai = Akamai(table.table("akamai"))
+      cloudFrontKeys = SiteConfiguration.publicCredentials(table.table("cloudfront").tables("keys"))
+      commonAccess = CommonAccess(table.table("cat"))
     }
 
     /// One for each scheme that has keys.
     var verifiers: [any TokenVerifier] {
       var verifiers: [any TokenVerifier] = []
       if !keys.isEmpty { verifiers.append(HeadwaterVerifier(keys: keys, renewal: renewal)) }
+      if !nginx.keys.isEmpty { verifiers.append(NginxSecureLinkVerifier(settings: nginx)) }
+      if !akamai.keys.isEmpty { verifiers.append(AkamaiVerifier(settings: akamai)) }
+      if !cloudFrontKeys.isEmpty {
+        verifiers.append(CloudFrontVerifier(keys: cloudFrontKeys, publicURLs: publicURLs))
+      }
+      if !commonAccess.keys.isEmpty || !commonAccess.publicKeys.isEmpty {
+        verifiers.append(CommonAccessVerifier(settings: commonAccess, publicURLs: publicURLs))
+      }
       return verifiers
     }
 
@@ -74,7 +93,13 @@ extension SiteConfiguration {
         .duration(
           "renew_for", default: "1h", from: "1m", to: "30d", "How long a renewed token is valid.",
           example: "6h"),
+        .strings(
+          "public_urls", default: [], of: publicURL,
+          "Schemes and hosts under which players ask, for tokens that sign whole URLs (`cloudfront`, `cat`). Empty: the host of "
+            + "the request, under `https` or `http`.",
+          example: ["https://cdn.example.com"]),
       ],
+      sections: [NginxSecureLink.section, Akamai.section, cloudFrontSection, CommonAccess.section],
       validate: { table in
         var complaints: [ConfigComplaint] = []
         let asks = table.bool("required") || table.tables("rules").contains { $0.bool("required") }
@@ -98,7 +123,7 @@ extension SiteConfiguration {
         "The class of answers, by the ending of their names. Empty: any.", example: "segment"),
       .bool(
         "required", default: true,
-        "Whether these paths need a token. Where they do not, one that is there is not looked at."),
+        "Whether these paths need a token. Where they do not, one that has ended does no harm."),
     ]
 
     private static let path = ConfigText.matching("\"\" or a path that begins with a slash") { text in

@@ -72,15 +72,14 @@ final class OpenSSLCipher: BlockCipher {
   }
 }
 
-/// HMAC with SHA-256 (RFC 2104, FIPS 198-1).
+/// HMAC (RFC 2104, FIPS 198-1).
 enum MessageCode {
-  /// 32 bytes. The key is not empty.
-  static func bytes(of message: [UInt8], key: [UInt8]) -> [UInt8] {
+  /// As many bytes as the hash has: 32 for SHA-256. The key is not empty.
+  static func bytes(of message: [UInt8], key: [UInt8], hash: MessageHash = .sha256) -> [UInt8] {
     var code = [UInt8](repeating: 0, count: 32)
-    var count = 0
-    let result = EVP_Q_mac(
-      nil, "HMAC", nil, "SHA256", nil, key, key.count, message, message.count, &code, code.count, &count)
-    precondition(result != nil && count == 32, "OpenSSL offers no HMAC, without which no key is derived")
-    return code
+    var count: UInt32 = 0
+    let result = HMAC(hash.algorithm, key, Int32(key.count), message, message.count, &code, &count)
+    precondition(result != nil && count <= 32, "OpenSSL offers no HMAC, without which no key is derived")
+    return Array(code.prefix(Int(count)))
   }
 }

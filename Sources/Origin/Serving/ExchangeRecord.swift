@@ -22,13 +22,13 @@ final class ExchangeRecord {
     record = AccessRecord(
       site: site?.name, startedMilliseconds: Self.wallMilliseconds(), durationMicroseconds: 0,
       remoteAddress: client?.host ?? "-", method: isParsed ? "\(owner.head.method.name)" : "-",
-      target: isParsed ? Self.redacted([UInt8](copying: owner.head.rawTarget)) : [0x2D],
+      target: isParsed ? Self.redacted([UInt8](copying: owner.head.rawTarget), site) : [0x2D],
       host: isParsed ? [UInt8](copying: owner.head.host) : [],
       versionMajor: isParsed ? owner.head.versionMajor : 1,
       versionMinor: isParsed ? owner.head.versionMinor : 1,
       status: status, sentBytes: 0, kind: kind, requestID: owner.requestID,
       range: isParsed ? Self.copy(owner.head, .range) : nil,
-      referer: isParsed ? Self.copy(owner.head, .referer).map(Self.redacted) : nil,
+      referer: isParsed ? Self.copy(owner.head, .referer).map { Self.redacted($0, site) } : nil,
       userAgent: isParsed ? Self.copy(owner.head, .userAgent) : nil,
       traceparent: isParsed ? Self.traceparent(owner.head) : nil)
   }
@@ -71,19 +71,27 @@ final class ExchangeRecord {
     return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
   }
 
+  /// Parameters of tokens that may be on their way to another site, or come from one.
+  private static let secretParameters = [
+    "sig", "md5", "Signature", "Policy", "hdnts", "hdnea", "__token__", "CTA-Common-Access-Token",
+  ]
+
   /// The target with the value of each signature parameter replaced by `***`: whoever reads a log must
   /// not get a working URL out of it.
-  static func redacted(_ target: [UInt8]) -> [UInt8] {
+  static func redacted(_ target: [UInt8], _ site: Site? = nil) -> [UInt8] {
     guard let question = target.firstIndex(of: UInt8(ascii: "?")) else { return target }
+    let secret = secretParameters + (site?.secretParameters ?? [])
     var result = Array(target[...question])
     let pairs = target[(question + 1)...].split(
       separator: UInt8(ascii: "&"), omittingEmptySubsequences: false)
     for (index, pair) in pairs.enumerated() {
       if index > 0 { result.append(UInt8(ascii: "&")) }
-      if let equals = pair.firstIndex(of: UInt8(ascii: "=")), pair[..<equals].elementsEqual("sig".utf8) {
-        result.append(contentsOf: "sig=***".utf8)
+      let name = pair.prefix { $0 != UInt8(ascii: "=") }
+      if name.count < pair.count, secret.contains(where: { $0.utf8.elementsEqual(name) }) {
+        result += name
+        result += "=***".utf8
       } else {
-        result.append(contentsOf: pair)
+        result += pair
       }
     }
     return result

@@ -13,6 +13,8 @@ public final class Site: Sendable {
   let originSecret: OriginSecret?
   /// Whether children of manifests may have to carry a token.
   let signs: Bool
+  /// Query parameters whose values are not logged.
+  let secretParameters: [String]
   /// Whose certificate clients must show; nil: nobody's.
   let clientAuthority: TLSClientAuthority?
 
@@ -30,7 +32,9 @@ public final class Site: Sendable {
     clientAuthority = TLSClientAuthority(configuration)
     pipeline = Pipeline(configuration, plugins: plugins)
     originSecret = OriginSecret(configuration.originSecret)
-    signs = !configuration.signing.verifiers.isEmpty
+    let verifiers = configuration.signing.verifiers
+    signs = !verifiers.isEmpty
+    secretParameters = verifiers.flatMap(\.secretParameters)
     preflightLines = Self.preflight(configuration.cors).lines()
   }
 

@@ -20,14 +20,9 @@
 // No two tokens share their lines: a path that ends in a slash is refused without a scope, or the signature of the path
 // would be one of everything below it; control characters are refused in paths, addresses and key ids hold none.
 
-import HTTP
-import Loop
-
 /// The five parameters of a token.
 struct HeadwaterToken: Sendable, Equatable {
   static let names = ["expires", "kid", "scope", "ip", "sig"]
-  /// 2^53: what every language can count to.
-  static let latestSeconds: Int64 = 1 << 53
 
   var expiresSeconds: Int64
   var keyID: [UInt8]
@@ -55,35 +50,12 @@ struct HeadwaterToken: Sendable, Equatable {
     return message
   }
 
-  /// Makes a token.
-  ///
-  /// - Parameter covered: the scope if `isScope`, else the path; decoded.
-  init(
-    covering covered: [UInt8], isScope: Bool, expiresSeconds: Int64, key: SiteConfiguration.Credential,
-    address: String? = nil
-  ) {
-    self.expiresSeconds = expiresSeconds
-    keyID = Array(key.id.utf8)
-    scope = isScope ? covered : nil
-    isBound = address != nil
-    signature = MessageCode.bytes(
-      of: Self.message(
-        covering: covered, expiresSeconds: expiresSeconds, keyID: keyID, address: address),
-      key: key.secret.bytes)
-  }
-
   /// As it stands in a query.
   var query: [UInt8] {
     var query = Array("expires=\(expiresSeconds)&kid=".utf8) + keyID
-    if let scope { query += Array("&scope=".utf8) + Self.encoded(scope) }
+    if let scope { query += Array("&scope=".utf8) + PercentText.encoded(scope) }
     if isBound { query += Array("&ip=1".utf8) }
     return query + Array("&sig=".utf8) + StrictBase64.encodeURL(signature)
-  }
-
-  /// Slashes may stand in a query (RFC 3986 §3.4); everything else that is not unreserved is escaped.
-  private static func encoded(_ scope: [UInt8]) -> [UInt8] {
-    let parts = scope.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-    return Array(parts.map { PercentEncoding.encode(component: Array($0).span) }.joined(separator: [0x2F]))
   }
 
   enum Parsed: Equatable {
@@ -109,9 +81,10 @@ struct HeadwaterToken: Sendable, Equatable {
     func value(_ name: String) -> [UInt8]? {
       all[start...].first { $0.name.elementsEqual(name.utf8) }.map { Array($0.value ?? []) }
     }
-    guard let expires = value("expires").flatMap(seconds) else {
+    guard let expires = value("expires").flatMap({ PlainNumber.seconds($0) }) else {
       return .malformed("expires is not a plain number of seconds")
     }
+    guard let keyID = value("kid"), !keyID.isEmpty else { return .malformed("kid is empty") }
     guard let signature = value("sig").flatMap({ StrictBase64.decodeURL($0) }), signature.count == 32 else {
       return .malformed("sig is not the base64url of 32 bytes without padding")
     }
@@ -126,11 +99,11 @@ struct HeadwaterToken: Sendable, Equatable {
     guard bound == nil || bound == [0x31] else { return .malformed("ip is not 1") }
     return .token(
       HeadwaterToken(
-        expiresSeconds: expires, keyID: value("kid") ?? [], scope: scope, isBound: bound != nil,
+        expiresSeconds: expires, keyID: keyID, scope: scope, isBound: bound != nil,
         signature: signature))
   }
 
-  private init(expiresSeconds: Int64, keyID: [UInt8], scope: [UInt8]?, isBound: Bool, signature: [UInt8]) {
+  init(expiresSeconds: Int64, keyID: [UInt8], scope: [UInt8]?, isBound: Bool, signature: [UInt8]) {
     self.expiresSeconds = expiresSeconds
     self.keyID = keyID
     self.scope = scope
@@ -140,17 +113,6 @@ struct HeadwaterToken: Sendable, Equatable {
 
   private static func name(of parameter: QueryParameters.Parameter) -> String? {
     names.first { $0.utf8.elementsEqual(parameter.name) }
-  }
-
-  /// A decimal number without sign or leading zero.
-  static func seconds(_ text: some Collection<UInt8>) -> Int64? {
-    guard let first = text.first, text.count <= 16, text.count == 1 || first != 0x30 else { return nil }
-    var number: Int64 = 0
-    for byte in text {
-      guard (0x30...0x39).contains(byte) else { return nil }
-      number = number * 10 + Int64(byte - 0x30)
-    }
-    return number <= latestSeconds ? number : nil
   }
 
   /// Undoes escapes, and refuses what is not the normal form of a folder's path.
@@ -165,78 +127,4 @@ struct HeadwaterToken: Sendable, Equatable {
     }
     return decoded
   }
-}
-
-/// Verifies the tokens of our own scheme, and renews them.
-struct HeadwaterVerifier: TokenVerifier {
-  let scheme = "headwater"
-  let secretParameters = ["sig"]
-  let keys: [SiteConfiguration.Credential]
-  let renewal: SiteConfiguration.Signing.Renewal
-
-  func verify(
-    _ asked: TokenRequest, _ request: borrowing RequestHead, client: () -> SocketAddress?
-  ) -> TokenVerdict {
-    switch HeadwaterToken.parse(asked.query) {
-    case .absent: return .absent
-    case .malformed(let reason): return .refused(.invalid(reason))
-    case .token(let token): return judge(token, asked, client)
-    }
-  }
-
-  private func judge(
-    _ token: HeadwaterToken, _ asked: TokenRequest, _ client: () -> SocketAddress?
-  ) -> TokenVerdict {
-    let key = keys.first { $0.id.utf8.elementsEqual(token.keyID) }
-    let address = token.isBound ? client()?.host : nil
-    let code = MessageCode.bytes(
-      of: HeadwaterToken.message(
-        covering: token.scope ?? asked.decodedPath, expiresSeconds: token.expiresSeconds, keyID: token.keyID,
-        address: address),
-      // An unknown key costs the same time.
-      key: key?.secret.bytes ?? Self.noKey)
-    let isRight = ConstantTime.equal(code, token.signature)
-    guard let key else { return .refused(.invalid("there is no key of that id")) }
-    guard !token.isBound || address != nil else {
-      return .refused(.invalid("the token is bound to an address, and the client's is not known"))
-    }
-    guard isRight else {
-      return .refused(
-        .invalid("the signature is not that of key \(key.id)\(token.isBound ? " and this address" : "")"))
-    }
-    guard token.expiresSeconds > asked.nowSeconds else { return .refused(.expired(token.expiresSeconds)) }
-    var summary = "key \(key.id), until \(AccessRecord.iso8601(token.expiresSeconds * 1000))"
-    if token.isBound { summary += ", for \(address ?? "")" }
-    guard let scope = token.scope else {
-      guard asked.decodedPath.last != 0x2F else {
-        return .refused(.invalid("a path that ends in a slash needs a scope"))
-      }
-      return .valid(AccessGrant(summary: summary + ", this path alone"))
-    }
-    guard asked.decodedPath.starts(with: scope) else {
-      return .refused(.invalid("the scope \(String(decoding: scope, as: UTF8.self)) does not hold this path"))
-    }
-    summary += ", below \(String(decoding: scope, as: UTF8.self))"
-    let fresh = renewed(token, scope, address, asked.nowSeconds)
-    return .valid(
-      AccessGrant(childQuery: (fresh ?? token).query, isRenewed: fresh != nil, summary: summary))
-  }
-
-  /// A token for the same that ends later, where the site wants that and the end is near.
-  ///
-  /// Its end is a whole minute, so that within one all answers are the same.
-  private func renewed(
-    _ token: HeadwaterToken, _ scope: [UInt8], _ address: String?, _ nowSeconds: Int64
-  ) -> HeadwaterToken? {
-    guard renewal.beforeSeconds > 0, let key = keys.first,
-      token.expiresSeconds - nowSeconds <= renewal.beforeSeconds
-    else {
-      return nil
-    }
-    let expires = (nowSeconds / 60 + 1) * 60 + renewal.forSeconds
-    guard expires > token.expiresSeconds else { return nil }
-    return HeadwaterToken(covering: scope, isScope: true, expiresSeconds: expires, key: key, address: address)
-  }
-
-  private static let noKey = [UInt8](repeating: 0, count: 32)
 }

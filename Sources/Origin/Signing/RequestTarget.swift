@@ -43,13 +43,4 @@ struct RequestTarget {
     }
     return nil
   }
-
-  /// The normalised path and the query; nil for what a server would refuse.
-  var parts: (path: [UInt8], query: [UInt8])? {
-    withHead { head in
-      var query: [UInt8] = []
-      if let sent = head.query { query = [UInt8](copying: sent) }
-      return ([UInt8](copying: head.path), query)
-    }
-  }
 }

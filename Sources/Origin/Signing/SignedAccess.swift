@@ -3,6 +3,7 @@
 import Glibc
 import HTTP
 import Loop
+import Packaging
 
 /// Lets pass what a site's rules and tokens open.
 struct SignedAccess: AccessHandler {
@@ -24,24 +25,20 @@ struct SignedAccess: AccessHandler {
   func check(
     _ request: borrowing RequestHead, from client: () -> SocketAddress?, in site: Site
   ) -> AccessVerdict {
-    let path = [UInt8](copying: request.path)
-    let need = rules.need(path).need
-    if need == .ignored { return .pass }
-    switch verify(path, request, client) {
+    let need = rules.need([UInt8](copying: request.path)).need
+    if need == .exempt { return .pass }
+    switch verify(request, client) {
     case .absent: return need == .required ? .refuse(TokenRefusal.missing.problem) : .pass
     case .valid(let grant): return .grant(grant)
-    case .refused(let refusal): return .refuse(refusal.problem)
+    case .refused(let refusal): return need == .open ? .pass : .refuse(refusal.problem)
     }
   }
 
   /// The verdict on the one token that the request has.
   private func verify(
-    _ path: [UInt8], _ request: borrowing RequestHead, _ client: () -> SocketAddress?
+    _ request: borrowing RequestHead, _ client: () -> SocketAddress?
   ) -> TokenVerdict {
-    var query: [UInt8] = []
-    if let sent = request.query { query = [UInt8](copying: sent) }
-    let parameters = QueryParameters(query)
-    guard let asked = TokenRequest(path: path, query: parameters, nowSeconds: nowSeconds()) else {
+    guard let asked = TokenRequest(request, nowSeconds: nowSeconds()) else {
       return .refused(.invalid("the path holds control characters, or is not UTF-8"))
     }
     var found = TokenVerdict.absent
@@ -51,24 +48,30 @@ struct SignedAccess: AccessHandler {
       guard found == .absent else { return .refused(.invalid("there are tokens of two schemes")) }
       found = verdict
     }
-    return found
+    guard case .valid(var grant) = found, let query = grant.childQuery, !ManifestTemplate.canCarry(query)
+    else {
+      return found
+    }
+    // It opens this path, and could not be written into every kind of manifest.
+    grant.childQuery = nil
+    return .valid(grant)
   }
 
   /// What `headwater explain` says of a request.
   func explain(
     _ request: borrowing RequestHead, from client: () -> SocketAddress?
   ) -> [(name: String, value: String)] {
-    let path = [UInt8](copying: request.path)
-    let (need, rule) = rules.need(path)
+    let (need, rule) = rules.need([UInt8](copying: request.path))
     var lines = [("signing", "schemes: \(verifiers.map(\.scheme).joined(separator: ", "))")]
     switch need {
     case .required: lines.append(("signature", "needed: \(rule)"))
-    case .welcome: lines.append(("signature", "not needed: \(rule); one that is there must be valid"))
-    case .ignored:
+    case .checked: lines.append(("signature", "not needed: \(rule); one that is there must be valid"))
+    case .open: lines.append(("signature", "not needed: \(rule)"))
+    case .exempt:
       lines.append(("signature", "not looked at: \(rule)"))
       return lines
     }
-    switch verify(path, request, client) {
+    switch verify(request, client) {
     case .absent: lines.append(("token", "none"))
     case .valid(let grant):
       lines.append(("token", "valid: \(grant.summary)"))

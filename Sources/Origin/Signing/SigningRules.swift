@@ -5,17 +5,19 @@
 // looked at before a token is.
 //
 // Not asked of anybody: what has tokens of its own, `/blob/` and `/api/`. Always asked for: a content key below an asset.
-// A rule that says a path needs none also means that one is not looked at, so that what is open stays open when the
-// token of the page has ended.
+// What a rule leaves open stays open when the token of the page has ended; one that is valid still opens private assets
+// there and is carried on by manifests.
 
 /// What a path needs of a request.
 enum TokenNeed: Sendable, Equatable {
   /// Without a valid token it is refused.
   case required
-  /// A token is not looked for.
-  case ignored
   /// It may have one, which must then be valid.
-  case welcome
+  case checked
+  /// It may have one, which never refuses it.
+  case open
+  /// A token is not looked for.
+  case exempt
 }
 
 struct SigningRules: Sendable {
@@ -25,13 +27,13 @@ struct SigningRules: Sendable {
   /// What the path needs, and which rule says so.
   func need(_ path: [UInt8]) -> (need: TokenNeed, rule: String) {
     if path.starts(with: "/blob/".utf8) || path.starts(with: "/api/".utf8) {
-      return (.ignored, "bearer tokens guard /blob/ and /api/")
+      return (.exempt, "bearer tokens guard /blob/ and /api/")
     }
     if Self.isContentKey(path) { return (.required, "content keys always need one") }
     for (number, rule) in rules.enumerated() where Self.fits(rule, path) {
-      return (rule.required ? .required : .ignored, "signing.rules[\(number)]: \(rule)")
+      return (rule.required ? .required : .open, "signing.rules[\(number)]: \(rule)")
     }
-    return required ? (.required, "signing.required = true") : (.welcome, "signing.required = false")
+    return required ? (.required, "signing.required = true") : (.checked, "signing.required = false")
   }
 
   private static func fits(_ rule: SiteConfiguration.Signing.Rule, _ path: [UInt8]) -> Bool {

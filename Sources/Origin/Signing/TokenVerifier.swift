@@ -47,7 +47,10 @@ public struct AccessGrant: Sendable, Equatable {
   /// For the operator: key and expiry, never the token.
   var summary: String
 
-  init(childQuery: [UInt8]? = nil, isRenewed: Bool = false, summary: String) {
+  /// - Parameter summary: for `headwater explain`.
+  public init(summary: String) { self.summary = summary }
+
+  init(childQuery: [UInt8]?, isRenewed: Bool = false, summary: String) {
     self.childQuery = childQuery
     self.isRenewed = isRenewed
     self.summary = summary
@@ -81,33 +84,6 @@ struct TokenRefusal: Sendable, Equatable {
     case .invalid: .tokenInvalid
     case .expired: .tokenExpired
     }
-  }
-}
-
-/// What a token has to open.
-struct TokenRequest: Sendable {
-  /// Normalised, escapes and all, as routing has it.
-  let path: [UInt8]
-  /// The same with its escapes undone.
-  let decodedPath: [UInt8]
-  let query: QueryParameters
-  let nowSeconds: Int64
-
-  /// Nil for a path that no token can open: its escapes stand for what is not UTF-8, or for control characters.
-  init?(path: [UInt8], query: QueryParameters, nowSeconds: Int64) {
-    self.path = path
-    guard path.contains(UInt8(ascii: "%")) else {
-      decodedPath = path
-      self.query = query
-      self.nowSeconds = nowSeconds
-      return
-    }
-    guard let decoded = PercentDecoding.decode(path.span),
-      !decoded.contains(where: { $0 < 0x20 || $0 == 0x7F })
-    else { return nil }
-    decodedPath = decoded
-    self.query = query
-    self.nowSeconds = nowSeconds
   }
 }
 

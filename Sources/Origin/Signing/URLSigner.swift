@@ -35,15 +35,13 @@ public struct URLSigner: Sendable {
   public func sign(
     _ url: String, expiresSeconds: Int64, scope: String? = nil, address: String? = nil
   ) throws(Refusal) -> String {
-    guard (0...HeadwaterToken.latestSeconds).contains(expiresSeconds) else {
+    guard (0...PlainNumber.latestSeconds).contains(expiresSeconds) else {
       throw Refusal(description: "the time of expiry is out of range")
     }
     guard !url.contains("#") else {
       throw Refusal(description: "the URL has a fragment, which no server sees: leave it out")
     }
-    guard let parts = RequestTarget(url).parts,
-      let asked = TokenRequest(path: parts.path, query: QueryParameters(parts.query), nowSeconds: 0)
-    else {
+    guard let asked = RequestTarget(url).withHead({ TokenRequest($0, nowSeconds: 0) }) ?? nil else {
       throw Refusal(description: "the URL has no path that can be signed")
     }
     guard HeadwaterToken.names.allSatisfy({ !asked.query.contains($0) }) else {
