@@ -16,7 +16,7 @@ public enum LayoutCheck {
   /// for what cannot be written; `.full` where there is no room for the folders themselves.
   public static func prepare(_ path: String) throws(StoreError) {
     do throws(StoreError) {
-      try Disk.makeDirectory(path)
+      if try Disk.makeDirectory(path) { try Disk.syncDirectory(parent(of: path)) }
     } catch {
       throw StoreError(
         error.code == .notFound ? .unsuitable : error.code, operation: "make storage folder",
@@ -29,6 +29,13 @@ public enum LayoutCheck {
     try checkFilesystems(path)
     try tryLinking(path)
     try Disk.syncDirectory(path)
+  }
+
+  /// The folder that holds the name of a path.
+  private static func parent(of path: String) -> String {
+    let above = path.split(separator: "/").dropLast().joined(separator: "/")
+    if !above.isEmpty { return path.hasPrefix("/") ? "/" + above : above }
+    return path.hasPrefix("/") ? "/" : "."
   }
 
   private static func checkFilesystems(_ path: String) throws(StoreError) {

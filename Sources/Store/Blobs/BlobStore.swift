@@ -18,7 +18,8 @@ internal import Synchronization
 //
 // A name that exists already means the bytes are stored already (deduplication). Whoever stored them may have died
 // between 4 and 5, so step 5 runs in this case too. Its modification time is set to now, so that the collector's
-// grace starts again; a name of another size is damage, and the good copy in hand replaces it.
+// grace starts again. Success would vouch for bytes written long ago, so they are read and hashed first: what is no
+// longer what its name says goes to quarantine, and the good copy in hand takes its place.
 //
 // A folder known to be durable is remembered for the life of the process: the process that made it may have died
 // before its fsync, hence the first use syncs the parents whether or not it made anything.
@@ -139,12 +140,8 @@ public final class BlobStore: Sendable {
       isLinked = try Disk.link(temporary, to: target)
       if isLinked { break }
       if utimensat(AT_FDCWD, target, nil, 0) != 0 && errno == ENOENT { continue }
-      guard let status = try Disk.status(target) else { continue }
-      if status.isRegular && status.sizeBytes == sizeBytes {
-        isLinked = true
-      } else {
-        try quarantine(id)
-      }
+      isLinked = try isIntact(id, sizeBytes: sizeBytes)
+      if !isLinked { try quarantine(id) }
     }
     guard isLinked else {
       throw StoreError(
@@ -153,6 +150,28 @@ public final class BlobStore: Sendable {
     }
     try Disk.syncDirectory(folderPath(of: id))
     try Disk.remove(temporary)
+  }
+
+  /// Whether the stored copy of a blob is whole. One that the disk does not give is not.
+  private func isIntact(_ id: BlobID, sizeBytes: UInt64) throws(StoreError) -> Bool {
+    guard let status = try Disk.status(path(of: id)) else { return false }
+    guard status.isRegular, status.sizeBytes == sizeBytes else { return false }
+    do throws(StoreError) { return try holds(id) } catch {
+      if error.code == .io && error.underlying == EIO { return false }
+      throw error
+    }
+  }
+
+  /// Reads the file of a blob and compares its hash with its name; `false` where there is no file.
+  func holds(_ id: BlobID) throws(StoreError) -> Bool {
+    let path = path(of: id)
+    do throws(StoreError) {
+      let file = try Disk.open(path, O_RDONLY | O_NONBLOCK, operation: "verify blob")
+      return try BlobStore.digest(of: file, path: path).id == id
+    } catch {
+      if error.code == .notFound { return false }
+      throw error
+    }
   }
 
   /// Makes `blobs/ab/cd/` and sees to it that its name survives a power cut.

@@ -81,19 +81,29 @@ enum Disk {
     if fsync(file.number) != 0 { throw .system(errno, operation: "fsync", path: path) }
   }
 
+  /// Waits for the exclusive lock of an open file or folder; closing it lets go.
+  static func lock(_ file: borrowing Descriptor, path: String) throws(StoreError) {
+    while flock(file.number, LOCK_EX) != 0 {
+      let failure = errno
+      if failure != EINTR { throw .system(failure, operation: "lock", path: path) }
+    }
+  }
+
   /// Makes the names in a directory durable.
   static func syncDirectory(_ path: String) throws(StoreError) {
     let directory = try open(path, O_RDONLY | O_DIRECTORY, operation: "open directory")
     try sync(directory, path: path)
   }
 
-  /// Makes a directory; one that exists is as good.
-  static func makeDirectory(_ path: String) throws(StoreError) {
-    if mkdir(path, 0o755) == 0 { return }
+  /// Makes a directory; one that exists is as good. Returns whether it was made.
+  @discardableResult
+  static func makeDirectory(_ path: String) throws(StoreError) -> Bool {
+    if mkdir(path, 0o755) == 0 { return true }
     let failure = errno
     guard failure == EEXIST, try status(path)?.isDirectory == true else {
       throw .system(failure, operation: "make directory", path: path)
     }
+    return false
   }
 
   /// Links a second name to a file; `false` where that name exists.

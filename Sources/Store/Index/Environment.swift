@@ -33,6 +33,10 @@ internal import Synchronization
 // - `reserveDisk` keeps blocks allocated past the end of the file, so that a disk filled by blobs still lets the
 //   index commit: removing assets must work on a full disk. `fallocate` with KEEP_SIZE does not change the size that
 //   LMDB sees.
+// - LMDB neither syncs a new file nor the folder that names it. A power cut might thus take back the whole index after
+//   its first commits, so both are synced here before anyone commits. A cut before that leaves a file of two pages at
+//   most, without a commit, which the next start makes anew; a lock on the folder keeps two processes from doing so at
+//   a time.
 // - Use on network filesystems and after `fork` is impossible; `LayoutCheck` refuses the first.
 
 /// The index of the store: named tables of byte keys and byte values in one LMDB environment.
@@ -74,7 +78,16 @@ public final class Environment: Sendable {
         message: "this process has the index open already: share that store object", context: path)
     }
     do throws(StoreError) {
+      let folder = try Disk.open(path, O_RDONLY | O_DIRECTORY, operation: "open index")
+      try Disk.lock(folder, path: path)
+      let isNew = try Environment.isUncommitted(path)
       handle = try Environment.open(path, mapSizeBytes: mapSizeBytes, maximumReaders: maximumReaders)
+      do throws(StoreError) {
+        if isNew { try Environment.makeDurable(handle, path, folder) }
+      } catch {
+        mdb_env_close(handle)
+        throw error
+      }
     } catch {
       _ = Environment.opened.withLock { $0.remove(identity) }
       throw error
@@ -87,6 +100,40 @@ public final class Environment: Sendable {
   deinit {
     mdb_env_close(handle)
     _ = Environment.opened.withLock { $0.remove(identity) }
+  }
+
+  /// Pages that hold where the tables begin, before any table is there.
+  private static let metaPages = 2
+  /// Where in such a page LMDB's own number stands, behind the head that every page has.
+  private static let metaOffsetBytes = 16
+  private static let metaMagic: UInt32 = 0xbeef_c0de
+
+  /// Whether the index holds no commit yet; removes one whose making a power cut has ended.
+  private static func isUncommitted(_ path: String) throws(StoreError) -> Bool {
+    let name = path + "/data.mdb"
+    guard let status = try Disk.status(name) else { return true }
+    let pageBytes = Int(sysconf(Int32(_SC_PAGESIZE)))
+    guard status.sizeBytes <= metaPages * pageBytes else { return false }
+    let file = try BlobFile(path: name, operation: "open index")
+    for page in 0..<metaPages {
+      var magic: UInt32 = 0
+      let count = try withUnsafeMutableBytes(of: &magic) { (bytes) throws(StoreError) in
+        try file.read(at: UInt64(page * pageBytes + metaOffsetBytes), into: bytes)
+      }
+      if count < 4 || magic != metaMagic {
+        try Disk.remove(name)
+        break
+      }
+    }
+    return true
+  }
+
+  private static func makeDurable(
+    _ handle: OpaquePointer, _ path: String, _ folder: borrowing Descriptor
+  ) throws(StoreError) {
+    let result = mdb_env_sync(handle, 1)
+    guard result == 0 else { throw .index(result, operation: "sync new index", path: path) }
+    try Disk.sync(folder, path: path)
   }
 
   private static func open(

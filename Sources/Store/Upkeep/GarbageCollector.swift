@@ -6,6 +6,9 @@
 // the same lock. So either the publication commits first, and the mark sees its pointer; or the collector commits first,
 // and the publication finds no file, throws `.blobMissing`, and its caller stages the blob again. There is no third order.
 //
+// Expired generations go in a transaction of their own, before: were their deletion undone by a crash after their
+// blobs had been removed, records would point to nothing. A crash between the two leaves blobs to the next collection.
+//
 // A crash between unlink and commit leaves a record, that nothing points to, without a file; publishing looks at the
 // file first, so it is not fooled, and the next collection deletes the record. A power cut may also bring back a file
 // whose record is gone: an orphan, removed by the next collection. Nothing that is referenced is touched in any case.
@@ -27,6 +30,11 @@ public struct GarbageCollector: Sendable {
     public init(graceSeconds: Int, isDryRun: Bool = false) {
       self.graceSeconds = graceSeconds
       self.isDryRun = isDryRun
+    }
+
+    var graceMilliseconds: Int64 {
+      let (grace, overflow) = Int64(clamping: graceSeconds).multipliedReportingOverflow(by: 1000)
+      return overflow ? .max : max(0, grace)
     }
   }
 
@@ -68,13 +76,33 @@ public struct GarbageCollector: Sendable {
       }
       return .next
     }
+    let now = store.options.nowMilliseconds()
+    if !options.isDryRun { report.removedGenerations = try removeExpired(options, now) }
     let transaction = try store.index.beginWrite()
-    try collect(candidates, options, transaction, &report)
+    if options.isDryRun { report.removedGenerations = try expire(options, now, transaction) }
+    try collect(candidates, options, now, transaction, &report)
     // Dropping the transaction of a dry run undoes its deletions; its files were left alone.
     if options.isDryRun { return report }
     try transaction.commit()
     report.removedLeftovers = try store.blobs.removeLeftovers()
     return report
+  }
+
+  private func removeExpired(_ options: Options, _ now: Int64) throws(StoreError) -> Int {
+    try store.index.write { (transaction) throws(StoreError) in try expire(options, now, transaction) }
+  }
+
+  /// Deletes the records of expired generations; returns how many.
+  private func expire(
+    _ options: Options, _ now: Int64, _ transaction: borrowing WriteTransaction
+  ) throws(StoreError) -> Int {
+    let expired = try expiredGenerations(transaction.view, now, options.graceMilliseconds)
+    var key = IndexKey()
+    for stored in expired {
+      _ = key.set(stored)
+      try transaction.delete(store.tables.generations, key.bytes)
+    }
+    return expired.count
   }
 
   private struct Candidates {
@@ -83,22 +111,11 @@ public struct GarbageCollector: Sendable {
   }
 
   private func collect(
-    _ candidates: Candidates, _ options: Options, _ transaction: borrowing WriteTransaction,
+    _ candidates: Candidates, _ options: Options, _ now: Int64, _ transaction: borrowing WriteTransaction,
     _ report: inout Report
   ) throws(StoreError) {
-    let now = store.options.nowMilliseconds()
-    var grace = StoreOptions()
-    grace.graceSeconds = options.graceSeconds
-    let graceMilliseconds = grace.graceMilliseconds
-
-    let expired = try expiredGenerations(transaction.view, now, graceMilliseconds)
+    let graceMilliseconds = options.graceMilliseconds
     var key = IndexKey()
-    for stored in expired {
-      _ = key.set(stored)
-      try transaction.delete(store.tables.generations, key.bytes)
-    }
-    report.removedGenerations = expired.count
-
     var marked: Set<BlobID> = []
     var unreadable: [UnreadableRecord] = []
     try store.tables.forEachPointer(transaction.view, unreadable: &unreadable) {

@@ -3,11 +3,11 @@ internal import Glibc
 // What scrub does, and what it leaves alone
 // -----------------------------------------
 // 1. Every file below blobs/ is read and hashed; its name must be its hash and its size that of its record.
-// 2. Every blob record must have a file.
-// 3. Every pointer of assets, generations and files must lead to a blob that has a record and a file.
+// 2. Every pointer of assets, generations and files must lead to a blob that has a record and a file. A record
+//    without a file that nothing points to is what a crash of the collector leaves, no damage: the next one deletes it.
 //
 // The store is in use meanwhile: blobs appear and are collected between the steps. So a file that vanishes in step 1
-// is no damage, and what steps 2 and 3 miss is looked at again under the write lock, where neither a publication nor
+// is no damage, and what step 2 misses is looked at again under the write lock, where neither a publication nor
 // the collector can be half way. Only what is then still wrong is reported.
 //
 // Repair moves damaged blobs to quarantine/, so that no reader takes them for whole ones (and so that staging the same
@@ -44,7 +44,7 @@ public struct Scrub: Sendable {
     case wrongSize
     /// The file cannot be read, or is no regular file.
     case unreadable
-    /// There is a record, but no file.
+    /// There is a record that something points to, but no file.
     case missing
   }
 
@@ -136,9 +136,11 @@ public struct Scrub: Sendable {
       }
       result.damage[id] = record.map { $0.sizeBytes == sizeBytes } ?? true ? .wrongBytes : .wrongSize
     } catch {
-      switch error.code {
-      case .notFound: break  // Collected meanwhile; were it referenced, the pointers would tell.
-      case .io: result.damage[id] = .unreadable
+      switch (error.code, error.underlying) {
+      case (.notFound, _): break  // Collected meanwhile; were it referenced, the pointers would tell.
+      // What this process lacks says nothing of the blob, and must not send whole ones to quarantine.
+      case (.io, EMFILE), (.io, ENFILE), (.io, ENOMEM), (.io, EACCES), (.io, EPERM): throw error
+      case (.io, _): result.damage[id] = .unreadable
       default: throw error
       }
     }
@@ -160,7 +162,7 @@ public struct Scrub: Sendable {
     verified.removeAll(keepingCapacity: true)
   }
 
-  /// Steps 2 and 3 of the essay.
+  /// Step 2 of the essay.
   private func checkPointers(_ result: inout Result, _ seen: Set<BlobID>) throws(StoreError) {
     var unreadable: [UnreadableRecord] = []
     var suspects: Set<BlobID> = []
@@ -180,7 +182,6 @@ public struct Scrub: Sendable {
       }
       try transaction.scan(tables.blobs, from: RawSpan()) {
         (key, value) throws(StoreError) in
-        if let id = BlobID(bytes: key), try store.blobs.sizeBytes(of: id) == nil { suspects.insert(id) }
         if (try? BlobRecord(decoding: value)) == nil {
           unreadable.append(UnreadableRecord(table: "blobs", key: Hex.string(key)))
         }
@@ -193,10 +194,11 @@ public struct Scrub: Sendable {
     // Under the lock: nothing is half way here.
     try store.index.write { (transaction) throws(StoreError) in
       var broken: Set<BlobID> = []
+      var missing: Set<BlobID> = []
       for id in suspects {
         let size = try store.blobs.sizeBytes(of: id)
         let record = try? tables.blob(transaction.view, id)
-        if size == nil && record != nil { result.damage[id] = .missing }
+        if size == nil && record != nil { missing.insert(id) }
         if size == nil || result.damage[id] != nil { broken.insert(id) }
       }
       var withoutRecord: Set<BlobID> = []
@@ -204,6 +206,7 @@ public struct Scrub: Sendable {
         (pointer) throws(StoreError) in
         if broken.contains(pointer.blob) {
           result.brokenPointers.append(pointer)
+          if missing.contains(pointer.blob) { result.damage[pointer.blob] = .missing }
         } else if suspects.contains(pointer.blob), try !hasRecord(pointer.blob, transaction.view) {
           withoutRecord.insert(pointer.blob)
         }
@@ -225,8 +228,18 @@ public struct Scrub: Sendable {
     return try view.withValue(store.tables.blobs, key.bytes) { _ in true } ?? false
   }
 
+  /// Whether a blob can be read, after all, and is what its name says.
+  private func isWhole(_ id: BlobID) throws(StoreError) -> Bool {
+    do throws(StoreError) { return try store.blobs.holds(id) } catch {
+      if error.code == .io { return false }
+      throw error
+    }
+  }
+
   private func repair(_ result: inout Result) throws(StoreError) {
     for (id, damage) in result.damage where damage != .missing {
+      // A disk or a cable may have failed for a moment: only what can't be read twice is taken away.
+      if damage == .unreadable, try isWhole(id) { continue }
       if try store.blobs.quarantine(id) { result.quarantined.append(id) }
     }
     result.quarantined.sort()
