@@ -47,11 +47,11 @@ fuzz: ## feed every parser with mutated input for SECONDS=60 each
 	scripts/fuzz.sh Packaging $(SECONDS)
 	scripts/fuzz.sh Signing $(SECONDS)
 
-torture: ## kill -9 in imports, restarts under load, thousands of clients, 2,000 damaged files (25 minutes)
+torture: ## the long forms: kill -9, failing disks, power cuts, restarts under load, thousands of clients, 2,000 damaged files
 	swift build
 	python3 Tests/Torture/torture.py
-	HEADWATER_TORTURE=1 swift test --disable-xctest --filter RestartTests
-	HEADWATER_CRASH_ROUNDS=100 swift test --disable-xctest --filter CrashTests
+	HEADWATER_TORTURE=1 HEADWATER_CRASH_ROUNDS=100 swift test --disable-xctest \
+	  --filter 'EndToEnd.*(RestartTests|CrashTests|FaultTests|PowerCutTests|DamageTests|FullDisk|ClockTests|MemoryTests)'
 	HEADWATER_MUTATED_FILES=2000 swift test --disable-xctest --filter MutatedImportTests
 
 bench: ## measure beside nginx, median of five; writes docs/PERFORMANCE.md (12 minutes)

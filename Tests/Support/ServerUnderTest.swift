@@ -30,6 +30,7 @@ public final class ServerUnderTest: Sendable {
     var successor: pid_t?
     var restarts = 0
     var tlsPort = 0
+    var environment: [String: String] = [:]
   }
 
   public let folder: TemporaryFolder
@@ -71,15 +72,23 @@ public final class ServerUnderTest: Sendable {
 
   public var configPath: String { folder.path("etc/headwater.toml") }
 
+  /// Variables, beside our own, of what is started from now on.
+  public var environment: [String: String] {
+    get { running.update { $0.environment } }
+    set { running.update { $0.environment = newValue } }
+  }
+
   /// Runs a command of the program on this installation, serving or not.
   public func headwater(_ arguments: [String], timeout: Duration = .seconds(60)) throws -> Command {
     try Command.run(
-      Checkout.binary, arguments + ["--config", configPath], folder: folder.url.path, timeout: timeout)
+      Checkout.binary, arguments + ["--config", configPath], environment: environment,
+      folder: folder.url.path, timeout: timeout)
   }
 
   /// The same, without waiting for the end.
   public func inBackground(_ arguments: [String]) throws -> BackgroundCommand {
-    try BackgroundCommand(Checkout.binary, arguments + ["--config", configPath])
+    try BackgroundCommand(
+      Checkout.binary, arguments + ["--config", configPath], environment: environment)
   }
 
   // MARK: - Serving
@@ -99,7 +108,7 @@ public final class ServerUnderTest: Sendable {
     }
     let words = launcher + [executable, "serve", "--config", configPath]
     let child = try ChildProcess(
-      words[0], Array(words.dropFirst()), environment: environment, folder: folder.url.path,
+      words[0], Array(words.dropFirst()), environment: self.environment.merging(environment) { $1 }, folder: folder.url.path,
       descriptors: descriptors)
     let ports: (Int, Int, Int)?? = child.wait(until: .now + timeout) { state in
       let lines = (state.output + [10] + state.errors).split(separator: 10)
@@ -116,7 +125,10 @@ public final class ServerUnderTest: Sendable {
       child.signal(SIGKILL)
       throw SupportError("the server did not say its ports\n\(Self.text(child.written.errors.suffix(4000)))")
     }
-    running.update { $0 = Running(child: child, port: port, adminPort: admin, tlsPort: tls) }
+    running.update {
+      $0 = Running(
+        child: child, port: port, adminPort: admin, tlsPort: tls, environment: $0.environment)
+    }
   }
 
   /// SIGTERM, then the end of the process; its exit code (0 after a clean drain) or minus a signal.
