@@ -398,7 +398,7 @@ private func maximumAge(_ answer: RawResponse) -> Int? {
 }
 
 /// The parts of a `multipart/byteranges` answer; throws when the framing is not exactly that of RFC 2046.
-private func multipart(_ answer: RawResponse) throws -> [(range: String, body: [UInt8])] {
+func multipart(_ answer: RawResponse) throws -> [(range: String, body: [UInt8])] {
   guard let type = answer["Content-Type"], type.hasPrefix("multipart/byteranges"),
     let boundary = type.firstMatch(of: /boundary="?([^";]+)"?/)
   else { throw SupportError("not multipart: \(answer["Content-Type"] ?? "")") }
