@@ -144,6 +144,8 @@ import Testing
           var kept: [String: BlobID] = [:]
           var missing = 0
           for round in 0..<rounds {
+            // Few threads may serve all these tasks: without a pause the collector might come last.
+            await Task.yield()
             let content = [UInt8](repeating: UInt8.random(in: 0..<30, using: &random), count: 100)
             let id = "p\(publisher)-\(round % 7)"
             let writer = try store.blobs.makeWriter()
@@ -167,6 +169,7 @@ import Testing
       group.addTask {
         var collected = 0
         while finished.count < publishers {
+          await Task.yield()
           // Generations replaced in the rounds before expire.
           fixture.clock.advance(seconds: 1)
           let report = try GarbageCollector(store: store).run(GarbageCollector.Options(graceSeconds: 0))
