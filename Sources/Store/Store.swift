@@ -9,18 +9,21 @@ public struct StoreOptions: Sendable {
   /// Disk kept allocated for the index, in bytes, so that it can still commit when blobs have filled the disk; never
   /// more than one per cent of the filesystem. 0 is none.
   public var indexReserveBytes: Int
+  /// An index that uses no more than this is checked whole when it is opened, in bytes.
+  public var indexCheckLimitBytes: Int
   /// The wall clock, milliseconds since 1970.
   public var nowMilliseconds: @Sendable () -> Int64
 
   public init(
     graceSeconds: Int = 86_400, indexMapSizeBytes: Int = 64 << 30, maximumReaders: Int = 1024,
-    indexReserveBytes: Int = 64 << 20,
+    indexReserveBytes: Int = 64 << 20, indexCheckLimitBytes: Int = 64 << 20,
     nowMilliseconds: @escaping @Sendable () -> Int64 = { Store.wallClockMilliseconds() }
   ) {
     self.graceSeconds = graceSeconds
     self.indexMapSizeBytes = indexMapSizeBytes
     self.maximumReaders = maximumReaders
     self.indexReserveBytes = indexReserveBytes
+    self.indexCheckLimitBytes = indexCheckLimitBytes
     self.nowMilliseconds = nowMilliseconds
   }
 
@@ -54,7 +57,8 @@ public final class Store: Sendable {
   public init(path: String, options: StoreOptions = StoreOptions()) throws(StoreError) {
     try LayoutCheck.prepare(path)
     let index = try Environment(
-      path: path + "/index", mapSizeBytes: options.indexMapSizeBytes, maximumReaders: options.maximumReaders)
+      path: path + "/index", mapSizeBytes: options.indexMapSizeBytes, maximumReaders: options.maximumReaders,
+      checkLimitBytes: options.indexCheckLimitBytes)
     tables = try CatalogTables(index)
     blobs = BlobStore(path: path)
     self.path = path

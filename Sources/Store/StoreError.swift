@@ -118,7 +118,7 @@ extension StoreError {
     case MDB_VERSION_MISMATCH:
       return make(.incompatible, "the index file has another LMDB format than this program uses")
     case MDB_INVALID, MDB_CORRUPTED, MDB_PAGE_NOTFOUND:
-      return make(.damaged, "the index is damaged: stop all processes and restore it from a snapshot")
+      return make(.damaged, "the index is damaged: stop all processes, then run headwater index restore")
     case MDB_PANIC:
       return make(.io, "an earlier write to the index failed half way: restart this process")
     case MDB_KEYEXIST: return make(.conflict, "the key exists")

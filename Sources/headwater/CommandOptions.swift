@@ -21,9 +21,13 @@ struct CommandOptions: ParsableArguments {
   }
 
   /// The store the configuration names, open.
-  func openStore(_ configuration: Configuration) throws -> Store {
+  ///
+  /// - Parameter checksWholeIndex: however large it is; for what runs long or is there to find damage.
+  func openStore(_ configuration: Configuration, checksWholeIndex: Bool = false) throws -> Store {
+    var storeOptions = StoreOptions(configuration.server.store)
+    if checksWholeIndex { storeOptions.indexCheckLimitBytes = .max }
     do throws(StoreError) {
-      return try Store(path: configuration.server.storage, options: StoreOptions(configuration.server.store))
+      return try Store(path: configuration.server.storage, options: storeOptions)
     } catch {
       Terminal.error("\(error)")
       throw ExitCode.failure

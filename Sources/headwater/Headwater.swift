@@ -10,7 +10,8 @@ struct Headwater: AsyncParsableCommand {
     version: HeadwaterVersion.text,
     subcommands: [
       ServeCommand.self, CheckCommand.self, ImportCommand.self, PutCommand.self, AssetsCommand.self,
-      ScrubCommand.self, GCCommand.self, ExplainCommand.self, SignCommand.self, PluginsCommand.self,
+      ScrubCommand.self, GCCommand.self, IndexCommand.self, ExplainCommand.self, SignCommand.self,
+      PluginsCommand.self,
       BenchIndexCommand.self,
       BenchPackagingCommand.self,
     ])

@@ -49,7 +49,7 @@ struct ScrubCommand: ParsableCommand {
 
   func run() throws {
     let configuration = try options.load()
-    let store = try options.openStore(configuration)
+    let store = try options.openStore(configuration, checksWholeIndex: true)
     try Failure.report {
       var bar = ProgressBar("scrub")
       let total = try store.usage().blobs

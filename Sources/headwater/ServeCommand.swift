@@ -25,7 +25,7 @@ struct ServeCommand: ParsableCommand {
       return handler
     }
     let logger = Logger(label: "headwater")
-    let store = try options.openStore(configuration)
+    let store = try options.openStore(configuration, checksWholeIndex: true)
     do {
       let server = try Server(
         configuration, path: options.config, arguments: CommandLine.arguments,

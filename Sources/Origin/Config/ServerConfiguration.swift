@@ -85,6 +85,9 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var generationGraceMilliseconds: Int
     /// How old a blob that nothing refers to must be before it is removed.
     public var gcGraceMilliseconds: Int
+    /// Time between two snapshots of the index; 0 is none.
+    public var snapshotIntervalMilliseconds: Int
+    public var snapshotsKept: Int
   }
 
   /// The configuration of a server whose file says nothing.
@@ -135,7 +138,9 @@ public struct ServerConfiguration: Sendable, Equatable {
     self.store = Store(
       indexMapSizeBytes: store.sizeBytes("index_map_size"),
       generationGraceMilliseconds: store.durationMilliseconds("generation_grace"),
-      gcGraceMilliseconds: store.durationMilliseconds("gc_grace"))
+      gcGraceMilliseconds: store.durationMilliseconds("gc_grace"),
+      snapshotIntervalMilliseconds: store.durationMilliseconds("snapshot_interval"),
+      snapshotsKept: store.integer("snapshots_kept"))
   }
 }
 
@@ -334,5 +339,10 @@ extension ServerConfiguration {
       .duration(
         "gc_grace", default: "24h", from: "1m", to: "365d",
         "How old a blob that nothing refers to must be before `headwater gc` removes it.", example: "2d"),
+      .duration(
+        "snapshot_interval", default: "1h", from: "0s", to: "30d",
+        "How often a server copies the index to `snapshots/`, if it has changed. `0s`: never.", example: "6h"),
+      .integer(
+        "snapshots_kept", default: 4, in: 2...1000, "How many of these copies are kept.", example: 24),
     ])
 }

@@ -301,9 +301,14 @@ public final class Server: Sendable {
   private func maintain() {
     let store = store
     let logger = logger
+    let settings = inForce.withLock { $0.snapshot.configuration.server.store }
     let maintain: @Sendable () -> String? = {
       do throws(StoreError) {
         try store.maintain()
+        if settings.snapshotIntervalMilliseconds > 0 {
+          _ = try store.takeSnapshotIfDue(
+            everyMilliseconds: settings.snapshotIntervalMilliseconds, keeping: settings.snapshotsKept)
+        }
         _ = try store.trimEvents(olderThanMilliseconds: Self.eventAgeMilliseconds)
         return nil
       } catch { return "\(error)" }

@@ -37,6 +37,8 @@ internal import Synchronization
 //   its first commits, so both are synced here before anyone commits. A cut before that leaves a file of two pages at
 //   most, without a commit, which the next start makes anew; a lock on the folder keeps two processes from doing so at
 //   a time.
+// - It follows whatever its file says, so `IndexCheck` reads the file first; snapshots and mending are told in
+//   IndexSnapshot.swift and IndexRestore.swift.
 // - Use on network filesystems and after `fork` is impossible; `LayoutCheck` refuses the first.
 
 /// The index of the store: named tables of byte keys and byte values in one LMDB environment.
@@ -67,7 +69,10 @@ public final class Environment: Sendable {
   ///   - mapSizeBytes: most that the index can ever hold; rounded up to whole pages. All processes that share a
   ///     store use the same.
   ///   - maximumReaders: read transactions that may exist at a time in all processes; the first process decides.
-  public init(path: String, mapSizeBytes: Int, maximumReaders: Int) throws(StoreError) {
+  ///   - checkLimitBytes: an index that uses no more than this is read through before anything trusts it.
+  public init(
+    path: String, mapSizeBytes: Int, maximumReaders: Int, checkLimitBytes: Int = .max
+  ) throws(StoreError) {
     guard let status = try Disk.status(path), status.isDirectory else {
       throw .system(ENOENT, operation: "open index", path: path)
     }
@@ -95,6 +100,7 @@ public final class Environment: Sendable {
     self.path = path
     self.identity = identity
     try readerCheck()
+    if usedBytes <= checkLimitBytes { try check() }
   }
 
   deinit {
@@ -102,30 +108,16 @@ public final class Environment: Sendable {
     _ = Environment.opened.withLock { $0.remove(identity) }
   }
 
-  /// Pages that hold where the tables begin, before any table is there.
-  private static let metaPages = 2
-  /// Where in such a page LMDB's own number stands, behind the head that every page has.
-  private static let metaOffsetBytes = 16
-  private static let metaMagic: UInt32 = 0xbeef_c0de
-
   /// Whether the index holds no commit yet; removes one whose making a power cut has ended.
   private static func isUncommitted(_ path: String) throws(StoreError) -> Bool {
     let name = path + "/data.mdb"
     guard let status = try Disk.status(name) else { return true }
-    let pageBytes = Int(sysconf(Int32(_SC_PAGESIZE)))
-    guard status.sizeBytes <= metaPages * pageBytes else { return false }
-    let file = try BlobFile(path: name, operation: "open index")
-    for page in 0..<metaPages {
-      var magic: UInt32 = 0
-      let count = try withUnsafeMutableBytes(of: &magic) { (bytes) throws(StoreError) in
-        try file.read(at: UInt64(page * pageBytes + metaOffsetBytes), into: bytes)
-      }
-      if count < 4 || magic != metaMagic {
-        try Disk.remove(name)
-        break
-      }
+    let isUncommitted = status.sizeBytes <= IndexCheck.metaPages * UInt64(sysconf(Int32(_SC_PAGESIZE)))
+    do throws(StoreError) { try IndexCheck.runMetas(file: name) } catch {
+      guard isUncommitted, error.code == .damaged else { throw error }
+      try Disk.remove(name)
     }
-    return true
+    return isUncommitted
   }
 
   private static func makeDurable(
@@ -169,7 +161,8 @@ public final class Environment: Sendable {
       mdb_env_close(handle)
       throw StoreError(
         .damaged, operation: "open index",
-        message: "the index file is cut off: stop all processes and restore it from a snapshot", context: path
+        message: "the index file is cut off: stop all processes, then run headwater index restore",
+        context: path
       )
     }
     return handle
