@@ -363,6 +363,9 @@ final class Connection: AnsweringConnection {
       finish()
     case .failed:
       abort()
+    case .damaged:
+      owner.blobWasShort()
+      abort()
     case .yielded:
       socket.stopReading()
       owner.deadlines.arm(deadline, .send)

@@ -84,6 +84,8 @@ final class OriginLoop: Router {
   /// The identifier of the request being answered: the client's own where it is sound, else a new one.
   private(set) var requestID: [UInt8] = []
   private var dateSeconds: Int64 = -1
+  /// The wall clock at the last answer.
+  private var answeredSeconds: Int64 = 0
   /// `Date: …\r\n`, remade once a second.
   private(set) var dateLine: [UInt8] = []
 
@@ -294,6 +296,9 @@ final class OriginLoop: Router {
     }
     defer { context.reader.end() }
     let now = loop.wallSeconds
+    // A clock that was set back would leave answers in the table whose Last-Modified lies in the future.
+    if now < answeredSeconds { hot.removeAll() }
+    answeredSeconds = now
     if let known = hot.representation(site: site.number, path: request.path, nowSeconds: now) {
       counters.hotHits.add(1)
       if let wish = hot.takeWish() { assemble(wish) }
@@ -311,6 +316,14 @@ final class OriginLoop: Router {
     } catch {
       return .problem(error, site)
     }
+  }
+
+  /// A file was shorter than what had been made of it: forgets what is open, so that the next request sees what is there
+  /// now, damaged or mended.
+  func blobWasShort() {
+    hot.removeAll()
+    context.catalogMoved()
+    log(.damaged("a blob became shorter than it was while it was open: run scrub"), nil)
   }
 
   private func make(_ path: [UInt8], _ site: Site) throws(Problem) -> Answer {

@@ -44,6 +44,8 @@ final class Transfer {
     /// The next part of the body is yet to be made: do so on a worker, hand it to `supply` and come back.
     case unmade(any DeferredBody)
     case failed
+    /// A file holds less than was promised. The connection ends as with `failed`, and open files are forgotten.
+    case damaged
   }
 
   static let turnBytes = 2 << 20
@@ -169,7 +171,7 @@ final class Transfer {
         let result = socket.sendFile(
           descriptor: file.descriptor, offset: Int64(slice.offset), count: count)
         guard case .sent(let sent) = result else { return stopped(result) }
-        if sent == 0 { return .failed }
+        if sent == 0 { return .damaged }
         consume(UInt64(sent))
         budget -= sent
         if sent < count { return .blocked }
@@ -227,7 +229,9 @@ final class Transfer {
       var count = 0
       switch body.ready(upTo: room.count) {
       case .bytes(let ready):
-        guard body.take(into: UnsafeMutableRawBufferPointer(rebasing: room[..<ready])) else { return .failed }
+        guard body.take(into: UnsafeMutableRawBufferPointer(rebasing: room[..<ready])) else {
+          return .damaged
+        }
         count = ready
       case .cold(let file, let offset, let wanted): next = .cold(file, offset, wanted)
       case .unmade(let deferred): next = .unmade(deferred)
@@ -281,7 +285,9 @@ final class Transfer {
             break collecting
           }
         }
-        guard let mapped = file.mapped(at: lower, count: Int(upper - lower)) else { return .stopped(.failed) }
+        guard let mapped = file.mapped(at: lower, count: Int(upper - lower)) else {
+          return .stopped(.damaged)
+        }
         vectors.append(mapped)
         window = span
       case .deferred:
