@@ -69,6 +69,89 @@ extension EndToEnd {
       #expect(try server.stop() == 0)
     }
 
+    /// The same at every call to the disk that changes something, one after the other, instead of at random times.
+    @Test func aKillAtAnyCallLosesNothing() throws {
+      let seed = Torture.seed
+      var random = SplitMix64(seed: seed)
+      let server = try ServerUnderTest()
+      let shim = try FaultShim(below: server.folder.path("storage"))
+      let film = try bytes(ofFile: Fixtures.path("video-only.mp4"))
+      try server.start()
+      server.environment = shim.environment
+      let calls: [FaultShim.Call] = [
+        .open, .write, .pwrite, .fsync, .fdatasync, .rename, .link, .unlink, .mkdir, .ftruncate,
+      ]
+      var violations: [String] = []
+      var kills = 0
+      for command in ["put", "import", "remove", "gc"] {
+        var number = 0
+        /// Runs the command with a kill at the n-th call, then again without; returns how many calls there were.
+        func attempt(_ nth: Int?) throws -> Int {
+          number += 1
+          let name = "\(command)\(number)"
+          let content = anotherFilm(film, &random)
+          let file = try server.folder.write("in/\(name)", content)
+          let isFile = command == "put"
+          let path = isFile ? "/f/\(name)" : "/v/\(name)/source"
+          let bringIn =
+            isFile
+            ? ["put", "--site", "demo", name, file] : ["import", "--site", "demo", "--id", name, file]
+          if command == "remove" || command == "gc" { try server.importAsset(name, file) }
+          if command == "gc" {
+            #expect(try server.headwater(["assets", "remove", "--site", "demo", name]).status == 0)
+            shim.clockOffsetSeconds += 3 * 86_400
+          }
+          let words =
+            command == "remove"
+            ? ["assets", "remove", "--site", "demo", name] : command == "gc" ? ["gc"] : bringIn
+          shim.resetCounts()
+          if let nth { shim.arm(.kill, at: calls, nth: nth) }
+          let done = try server.headwater(words)
+          shim.disarm()
+          let count = calls.reduce(0) { $0 + shim.count($1) }
+          kills += shim.faults
+          let label = "\(command), killed at \(nth ?? 0) (\(shim.lastPath.suffix(50)))"
+          if done.status != (shim.faults > 0 ? -SIGKILL : 0) {
+            violations.append("\(label): \(done.status) \(done.errors)")
+          }
+          let answer = try server.request("GET", path)
+          switch command {
+          case "gc": if answer.status != 404 { violations.append("\(label): \(answer.status)") }
+          default:
+            let isWhole = answer.status == 200 && answer.body == content
+            if !isWhole && answer.status != 404 {
+              violations.append("\(label): \(answer.status), \(answer.body.count) bytes")
+            }
+            if isWhole, !isFile, try server.request("GET", path + "/playlist.m3u8").status != 200 {
+              violations.append("\(label): visible without its playlist")
+            }
+          }
+          // What was cut short can be done again, and is then as if nothing had been.
+          let again = try server.headwater(words)
+          let mayBeGone = command == "remove" && again.errors.contains("not-found")
+          if again.status != 0 && !mayBeGone {
+            violations.append("\(label): again \(again.status) \(again.errors)")
+          }
+          let after = try server.request("GET", path)
+          let isRight = command == "put" || command == "import" ? after.body == content : after.status == 404
+          if !isRight { violations.append("\(label): \(after.status) after doing it again") }
+          return count
+        }
+        let count = try attempt(nil)
+        for nth in Torture.spread(count, over: command == "import" ? 14 : 8) { _ = try attempt(nth) }
+      }
+      server.environment = [:]
+      let scrub = try server.headwater(["scrub"])
+      #expect(scrub.status == 0, "\(scrub.text) \(scrub.errors)")
+      let incoming = try FileManager.default.contentsOfDirectory(
+        atPath: server.folder.path("storage/incoming"))
+      #expect(incoming.isEmpty, "left behind: \(incoming)")
+      print("kill at calls: \(kills) events, \(violations.count) violations, seed \(seed)")
+      #expect(kills > 25)
+      #expect(violations.isEmpty, "seed \(seed):\n\(violations.prefix(10).joined(separator: "\n"))")
+      #expect(try server.stop() == 0)
+    }
+
     private static func verify(_ attempt: Attempt, on server: ServerUnderTest) throws -> [String] {
       let answer = try server.request("GET", attempt.path)
       var wrong: [String] = []

@@ -59,23 +59,23 @@ extension EndToEnd {
         shim.disarm()
         let faults = shim.faults
         events += faults
-        let where_ = "\(label) \(command), \(shim.lastPath.suffix(60))"
+        let place = "\(label) \(command), \(shim.lastPath.suffix(60))"
         if done.status < 0 || (done.status != 0 && done.errors.isEmpty) {
-          violations.append("\(where_): ended with \(done.status) \(done.errors.prefix(300))")
+          violations.append("\(place): ended with \(done.status) \(done.errors.prefix(300))")
         }
-        if mustRefuse && faults > 0 && done.status == 0 { violations.append("\(where_): success") }
+        if mustRefuse && faults > 0 && done.status == 0 { violations.append("\(place): success") }
         if let path {
           let answer = try server.request("GET", path)
           let isWhole = answer.status == 200 && answer.body == content
           if done.status == 0 ? !isWhole : !(isWhole || answer.status == 404) {
             violations.append(
-              "\(where_): exit \(done.status), then \(answer.status), \(answer.body.count) bytes")
+              "\(place): exit \(done.status), then \(answer.status), \(answer.body.count) bytes")
           }
           if done.status != 0 {
             let again = try server.headwater(words)
             let second = try server.request("GET", path)
             if again.status != 0 || second.body != content {
-              violations.append("\(where_): not to be repeated: \(again.errors.prefix(300))")
+              violations.append("\(place): not to be repeated: \(again.errors.prefix(300))")
             }
           }
         }
@@ -88,7 +88,7 @@ extension EndToEnd {
           guard let count = counts[call], count > 0 else { continue }
           // A sync that failed proves nothing when it succeeds later, so the command must say no.
           let isSync = call == .fsync || call == .fdatasync
-          for nth in Torture.spread(count, over: command == "import" ? 5 : 3) {
+          for nth in Torture.spread(count, over: command == "import" ? 4 : 2) {
             try attempt(
               command, { shim.arm(fault, at: [call], nth: nth) }, mustRefuse: isSync,
               "\(call) \(nth) \(fault)")

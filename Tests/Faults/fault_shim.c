@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -143,7 +144,7 @@ static int path_of(int descriptor, char *path) {
 }
 
 static int concerns(int descriptor, char *path) {
-  if (!control || inside) return 0;
+  if (!control || inside || !control->folder[0]) return 0;
   int saved = errno;
   int found = path_of(descriptor, path) && is_below(path);
   errno = saved;
@@ -549,19 +550,31 @@ int gettimeofday(struct timeval *restrict now, void *restrict zone) {
 void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
 void *__libc_realloc(void *, size_t);
+void *__libc_memalign(size_t, size_t);
+
+// Where the code of the library lies whose allocations fail; asked once, since allocations are many.
+static uintptr_t library_begin, library_end;
+
+static int find_library(struct dl_phdr_info *info, size_t size, void *unused) {
+  (void)size;
+  (void)unused;
+  if (!info->dlpi_name || !strstr(info->dlpi_name, control->library)) return 0;
+  for (int index = 0; index < info->dlpi_phnum; index++) {
+    const ElfW(Phdr) *segment = &info->dlpi_phdr[index];
+    if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X)) continue;
+    library_begin = info->dlpi_addr + segment->p_vaddr;
+    library_end = library_begin + segment->p_memsz;
+  }
+  return 1;
+}
 
 static int refuses(void *caller) {
   if (!control || inside || !(control->kinds >> MALLOC & 1) || control->mode == NONE) return 0;
   inside++;
-  Dl_info info;
-  int hit = dladdr(caller, &info) && info.dli_fname && strstr(info.dli_fname, control->library);
-  if (hit) {
-    inside--;
-    hit = decide(MALLOC, info.dli_fname) == FAIL;
-    inside++;
-  }
+  if (!library_end && control->library[0]) dl_iterate_phdr(find_library, NULL);
   inside--;
-  return hit;
+  if ((uintptr_t)caller < library_begin || (uintptr_t)caller >= library_end) return 0;
+  return decide(MALLOC, control->library) == FAIL;
 }
 
 void *malloc(size_t count) { return refuses(__builtin_return_address(0)) ? NULL : __libc_malloc(count); }
@@ -570,4 +583,11 @@ void *calloc(size_t number, size_t count) {
 }
 void *realloc(void *old, size_t count) {
   return refuses(__builtin_return_address(0)) ? NULL : __libc_realloc(old, count);
+}
+// What av_malloc calls.
+int posix_memalign(void **out, size_t alignment, size_t count) {
+  void *found = refuses(__builtin_return_address(0)) ? NULL : __libc_memalign(alignment, count);
+  if (!found) return ENOMEM;
+  *out = found;
+  return 0;
 }
