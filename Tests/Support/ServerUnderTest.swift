@@ -108,7 +108,8 @@ public final class ServerUnderTest: Sendable {
     }
     let words = launcher + [executable, "serve", "--config", configPath]
     let child = try ChildProcess(
-      words[0], Array(words.dropFirst()), environment: self.environment.merging(environment) { $1 }, folder: folder.url.path,
+      words[0], Array(words.dropFirst()), environment: self.environment.merging(environment) { $1 },
+      folder: folder.url.path,
       descriptors: descriptors)
     let ports: (Int, Int, Int)?? = child.wait(until: .now + timeout) { state in
       let lines = (state.output + [10] + state.errors).split(separator: 10)

@@ -89,6 +89,9 @@ enum Disk {
     }
   }
 
+  /// Lets go of the lock; harmless where none is held.
+  static func unlock(_ file: borrowing Descriptor) { flock(file.number, LOCK_UN) }
+
   /// Makes the names in a directory durable.
   static func syncDirectory(_ path: String) throws(StoreError) {
     let directory = try open(path, O_RDONLY | O_DIRECTORY, operation: "open directory")

@@ -60,6 +60,8 @@ public final class Environment: Sendable {
   /// The folder.
   public let path: String
   private let identity: FileIdentity
+  /// Open for as long as the index is, so that no other folder can take its inode number, and so its identity.
+  private let folder: Descriptor
 
   /// Opens or makes the environment in a folder that exists.
   ///
@@ -73,9 +75,8 @@ public final class Environment: Sendable {
   public init(
     path: String, mapSizeBytes: Int, maximumReaders: Int, checkLimitBytes: Int = .max
   ) throws(StoreError) {
-    guard let status = try Disk.status(path), status.isDirectory else {
-      throw .system(ENOENT, operation: "open index", path: path)
-    }
+    let folder = try Disk.open(path, O_RDONLY | O_DIRECTORY, operation: "open index")
+    let status = try Disk.status(folder, path: path)
     let identity = FileIdentity(device: status.device, inode: status.inode)
     guard Environment.opened.withLock({ $0.insert(identity).inserted }) else {
       throw StoreError(
@@ -83,7 +84,6 @@ public final class Environment: Sendable {
         message: "this process has the index open already: share that store object", context: path)
     }
     do throws(StoreError) {
-      let folder = try Disk.open(path, O_RDONLY | O_DIRECTORY, operation: "open index")
       try Disk.lock(folder, path: path)
       let isNew = try Environment.isUncommitted(path)
       handle = try Environment.open(path, mapSizeBytes: mapSizeBytes, maximumReaders: maximumReaders)
@@ -93,12 +93,14 @@ public final class Environment: Sendable {
         mdb_env_close(handle)
         throw error
       }
+      Disk.unlock(folder)
     } catch {
       _ = Environment.opened.withLock { $0.remove(identity) }
       throw error
     }
     self.path = path
     self.identity = identity
+    self.folder = folder
     try readerCheck()
     if usedBytes <= checkLimitBytes { try check() }
   }
