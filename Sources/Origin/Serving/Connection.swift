@@ -38,7 +38,8 @@ final class Connection: AnsweringConnection {
   private var progress = ParseProgress()
   /// Bytes read and not yet used, oldest first.
   private var pending: [UInt8] = []
-  private(set) var transfer: Transfer?
+  /// The body being sent; `Connection+Transfer.swift` carries it through its turns.
+  var transfer: Transfer?
   private var keepsAlive = true
   /// A request body still to be thrown away before the next head.
   private var body = DiscardedBody()
@@ -220,7 +221,7 @@ final class Connection: AnsweringConnection {
   }
 
   /// Has the memory budget know what the connection holds while it waits.
-  private func charge() {
+  func charge() {
     let held =
       state == .closed ? 0 : pending.count + (transfer?.ownedBytes ?? 0) + OriginLoop.layerBytes(of: socket)
     owner.charge(held, insteadOf: &chargedBytes)
@@ -349,66 +350,8 @@ final class Connection: AnsweringConnection {
     continueTransfer(transfer.start(head, on: socket, owner.vectors))
   }
 
-  private func startTransfer(_ transfer: Transfer) {
-    self.transfer = transfer
-    continueTransfer(.blocked)
-  }
-
-  private func continueTransfer(_ first: Transfer.Outcome) {
-    guard transfer != nil else { return }
-    switch first {
-    case .complete:
-      self.transfer = nil
-      socket.stopWaiting()
-      finish()
-    case .failed:
-      abort()
-    case .damaged:
-      owner.blobWasShort()
-      abort()
-    case .yielded:
-      socket.stopReading()
-      owner.deadlines.arm(deadline, .send)
-      // A timer, because work handed to the loop directly would run before other clients get their turn.
-      owner.loop.schedule(afterMilliseconds: 0) { self.resumeTransfer(fetched: false) }
-    case .cold(let file, let offset, let count):
-      socket.stopReading()
-      if !owner.populate(file, offset, count, then: { self.resumeTransfer(fetched: true) }) { abort() }
-    case .unmade(let body):
-      make(body)
-    case .blocked:
-      socket.stopReading()
-      charge()
-      owner.deadlines.arm(deadline, .send)
-      socket.whenWritable { self.resumeTransfer(fetched: false) }
-    }
-  }
-
-  private func resumeTransfer(fetched: Bool) {
-    guard state == .responding, let transfer else { return }
-    continueTransfer(transfer.resume(on: socket, owner.vectors, fetched: fetched))
-  }
-
-  /// Has a worker make the next part of the body. One that can't be made ends the connection: its head is sent.
-  private func make(_ body: any DeferredBody) {
-    socket.stopReading()
-    let accepted = owner.make(body) { made in
-      guard self.state == .responding, let transfer = self.transfer else { return }
-      switch made {
-      case .success(let slices) where transfer.supply(slices):
-        return self.resumeTransfer(fetched: true)
-      case .success:
-        self.owner.log(.damaged("a part of the body was made with another length than promised"), nil)
-      case .failure(let problem):
-        self.owner.log(problem, nil)
-      }
-      self.abort()
-    }
-    if !accepted { abort() }
-  }
-
   /// The last byte of an answer was taken by the kernel.
-  private func finish() {
+  func finish() {
     if let exchange {
       exchange.finish(owner, sentBytes: answerBytes, isComplete: true)
       self.exchange = nil
