@@ -17,7 +17,7 @@ binary = os.environ.get("HEADWATER_BINARY", str(checkout / ".build/debug/headwat
 class Server:
     """Starts on `with`, ends with it; `exit_code` tells how."""
 
-    def __init__(self, server="", limits="", descriptors=None):
+    def __init__(self, server="", limits="", descriptors=None, cores=None):
         self.folder = tempfile.TemporaryDirectory(prefix="headwater-torture-")
         self.root = pathlib.Path(self.folder.name)
         (self.root / "etc/sites").mkdir(parents=True)
@@ -26,7 +26,7 @@ class Server:
             f'[server]\nlisten = ["127.0.0.1:0"]\nadmin = "127.0.0.1:0"\nstorage = "{self.root}/storage"\n'
             f'drain_grace = "0s"\n{server}\n[limits]\n{limits}\n[log]\naccess = "off"\n')
         (self.root / "etc/sites/demo.toml").write_text('hosts = ["*"]\n')
-        self.descriptors = descriptors
+        self.descriptors, self.cores = descriptors, cores
         self.content = {}
 
     def run(self, *arguments):
@@ -44,6 +44,8 @@ class Server:
 
     def __enter__(self):
         def limit():
+            if self.cores:
+                os.sched_setaffinity(0, self.cores)
             if self.descriptors:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (self.descriptors, self.descriptors))
         self.process = subprocess.Popen(

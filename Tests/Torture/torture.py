@@ -274,9 +274,22 @@ def descriptors(seconds):
 
 
 def overload(seconds):
-    """Three times the load that the server can bear: transport streams that one worker makes anew for every request."""
+    """Three times the load that the server can bear: transport streams that one worker makes anew for every request.
+
+    The server has a core to itself, or its clients would be what is measured.
+    """
+    cores = os.sched_getaffinity(0)
+    first, others = {min(cores)}, cores - {min(cores)} or cores
+    os.sched_setaffinity(0, others)
+    try:
+        return overloaded(seconds, first)
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def overloaded(seconds, cores):
     media = os.environ.get("HEADWATER_TORTURE_MEDIA", "Tests/Fixtures/media/h264-aac-faststart.mp4")
-    server = Server("threads = 1\nworker_threads = 1", 'hot_segments = "0B"')
+    server = Server("threads = 1\nworker_threads = 1", 'hot_segments = "0B"', cores=cores)
     server.run("import", "--site", "demo", "--id", "film", media)
     violations = []
     with server:
@@ -327,7 +340,7 @@ def overload(seconds):
 
         next_check = 0
         while (now := time.monotonic() - start) < seconds:
-            while sent < now * 3 * base and len(loop.clients) < 8000:
+            while sent < now * 3 * base and len(loop.clients) < 4000:
                 Client(loop, server.port, done).ask(path, content)
                 sent += 1
             if now > next_check:
@@ -350,7 +363,7 @@ def overload(seconds):
         worst = sorted(health)[int(len(health) * 0.95)] * 1000
         if worst > 100:
             violations.append(f"health took {worst:.0f} ms")
-        if after < 0.95 * base * 0.9:
+        if after < 0.95 * base:
             violations.append(f"after it {after:.0f}/s of {base:.0f}/s")
     return report("overload", sent, violations,
                   f"capacity {base:.0f}/s, offered {sent / seconds:.0f}/s, goodput {rate:.0f}/s, {refused} refused, "

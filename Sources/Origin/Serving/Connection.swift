@@ -420,6 +420,7 @@ final class Connection: AnsweringConnection {
 
   func socketDidReachEnd(_ socket: Socket) {
     switch state {
+    case .reading where socket.layer == nil: abort()  // Nobody has a goodbye to say.
     case .reading: finishAndClose()
     case .responding, .waiting: keepsAlive = false
     case .lingering, .closed: break
