@@ -56,6 +56,10 @@ final class TLSTicketKeys: Sendable {
       madeSeconds: nowSeconds)
   }
 
+  // nonisolated(unsafe): OpenSSL's own, counted atomically, and never let go. Looked up once: doing so by name for each ticket
+  // costs more than the encryption.
+  private nonisolated(unsafe) static let cipher = EVP_CIPHER_fetch(nil, "AES-256-CBC", nil)
+
   /// What OpenSSL asks for each ticket: sets up the cipher and the code for one. 1: done, 2: done, and give the client a newer
   /// ticket, 0: no such key, -1: failed.
   func prepare(
@@ -73,7 +77,7 @@ final class TLSTicketKeys: Sendable {
     }
     guard let found else { return 0 }
     let isReady =
-      EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), nil, found.key.cipherKey, vector, isSealing ? 1 : 0) == 1
+      EVP_CipherInit_ex(cipher, Self.cipher, nil, found.key.cipherKey, vector, isSealing ? 1 : 0) == 1
       && copenssl_hmac_sha256_set(code, found.key.macKey, found.key.macKey.count) == 1
     guard isReady else { return -1 }
     return found.isReplaced ? 2 : 1
