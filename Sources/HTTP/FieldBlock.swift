@@ -141,9 +141,8 @@ extension RequestHead {
     method = Method(token: bytes.extracting(methodRange))
     if method == .connect {
       // Names a host to be connected with, and nothing else; it is answered, and never followed.
-      guard pseudo.scheme == nil, pseudo.path == nil, let authority = pseudo.authority else {
-        throw RequestError(.malformedTarget)
-      }
+      guard pseudo.scheme == nil, pseudo.path == nil, let authority = pseudo.authority, !authority.isEmpty
+      else { throw RequestError(.malformedTarget) }
       return try readTarget(bytes, authority)
     }
     guard pseudo.scheme?.isEmpty == false, let path = pseudo.path, !path.isEmpty,

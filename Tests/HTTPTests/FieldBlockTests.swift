@@ -81,6 +81,13 @@ import Testing
     #expect(error(with(fields, without: without)) == code)
   }
 
+  /// Found by the fuzzer.
+  @Test func connectingToNothingIsRefused() {
+    #expect(error([(":method", "CONNECT"), (":authority", "")]) == .malformedTarget)
+    #expect(error([(":method", "CONNECT")]) == .malformedTarget)
+    #expect(error([]) == .malformedMethod)
+  }
+
   @Test func limitsHoldAtAndOnePast() {
     let limits = HTTPLimits(requestLineBytes: 40, headerBlockBytes: 64, fieldCount: 3)
     // Method, path, two spaces and the version.
