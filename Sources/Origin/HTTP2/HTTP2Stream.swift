@@ -188,7 +188,10 @@ final class HTTP2Stream {
   /// Copies bytes that were said to be ready. False where the file has become shorter.
   func take(into buffer: UnsafeMutableRawBufferPointer) -> Bool {
     progressMilliseconds = owner.loop.nowMilliseconds
-    guard body.take(into: buffer) else { return false }
+    guard body.take(into: buffer) else {
+      owner.blobWasShort()
+      return false
+    }
     leftBytes -= UInt64(buffer.count)
     return true
   }
