@@ -82,7 +82,7 @@ let package = Package(
       swiftSettings: strict),
 
     tests("HTTPTests", ["HTTP"]),
-    tests("PackagingTests", ["Packaging", "Codec", "COpenSSL"], exclude: ["Golden"]),
+    tests("PackagingTests", ["Packaging", "Codec", "COpenSSL", "Support"], exclude: ["Golden"]),
     tests("CodecTests", ["Codec", "Packaging", "Support"]),
     tests("LoopTests", ["Loop"]),
     tests("NetTests", ["Net", "Loop", "Support"], exclude: ["scripted-server.py"]),

@@ -98,7 +98,6 @@ private let syntax: [Attack] = [
   Attack("Host with a slash", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", bad),
   Attack("Host with a user", "GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", bad),
   Attack("two Range fields", get + "Range: bytes=0-1\r\nRange: bytes=2-3\r\n\r\n", .answered([200, 400])),
-  Attack("HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", .refused([400, 505])),
   Attack("version 9.9", "GET / HTTP/9.9\r\nHost: localhost\r\n\r\n", .refused([400, 505])),
   Attack("version with a tail", "GET / HTTP/1.1x\r\nHost: localhost\r\n\r\n", .refused([400, 505])),
   Attack("version in lower case", "GET / http/1.1\r\nHost: localhost\r\n\r\n", .refused([400, 505])),

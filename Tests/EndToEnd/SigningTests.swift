@@ -255,13 +255,17 @@ extension EndToEnd {
         let old = try Self.sign(server, "/v/film/master.m3u8", Self.wholeFilm)
         var seen: [String: RawResponse] = [:]
         try Self.children(server, old, seen: &seen)
+        var reloads = 0
         func reload(_ keys: [String], until isDone: () throws -> Bool) throws {
+          reloads += 1
           try server.folder.write("etc/sites/demo.toml", text: Self.site(keys, "required = true"))
           server.signal(SIGHUP)
           let isReloaded = try (0..<2000).contains { _ in
             // Whatever is being changed, what is valid before and after is never refused.
             if keys.contains("k1") { #expect(try server.request("GET", old).status == 200) }
+            // The log says so when all loops have changed over.
             return try isDone()
+              && server.log.components(separatedBy: "configuration reloaded").count > reloads
           }
           #expect(isReloaded)
         }

@@ -1,5 +1,6 @@
 import Foundation
 import Packaging
+import Support
 import Testing
 
 /// What we write, read by an independent reader: ffmpeg decodes init and media segments to the same
@@ -41,27 +42,8 @@ import Testing
     static func run(_ name: String, _ arguments: [String]) throws -> (
       status: Int32, output: String, errors: String
     ) {
-      let process = Process()
-      process.executableURL = URL(fileURLWithPath: try #require(tool(name)))
-      process.arguments = arguments
-      process.standardInput = FileHandle.nullDevice
-      let output = Pipe()
-      process.standardOutput = output
-      // A file takes the errors, so that neither stream can fill up while the other is read.
-      let errorFile = FileManager.default.temporaryDirectory.appendingPathComponent(
-        "headwater-\(UUID().uuidString).log")
-      try Data().write(to: errorFile)
-      defer { try? FileManager.default.removeItem(at: errorFile) }
-      let errors = try FileHandle(forWritingTo: errorFile)
-      process.standardError = errors
-      try process.run()
-      let data = output.fileHandleForReading.readDataToEndOfFile()
-      process.waitUntilExit()
-      try errors.close()
-      return (
-        process.terminationStatus, String(decoding: data, as: UTF8.self),
-        String(decoding: try Data(contentsOf: errorFile), as: UTF8.self)
-      )
+      let done = try Command.run(try #require(tool(name)), arguments)
+      return (done.status, done.text, done.errors)
     }
 
     /// The packets of a stream of a file: what ffprobe says of time, place and size.
