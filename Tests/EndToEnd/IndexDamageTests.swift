@@ -57,11 +57,11 @@ extension EndToEnd {
     @Test func aPageOverwrittenAtRandomIsNoticedAndMended() throws {
       let seed = Torture.seed
       var random = SplitMix64(seed: seed)
-      let library = try Library(&random, files: Torture.rounds(100, long: 1500))
+      let library = try Library(&random, files: Torture.rounds(100, long: 400))
       let server = library.server
       let whole = try bytes(ofFile: library.index)
       var (refusals, unnoticed, lost) = (0, 0, 0)
-      for round in 0..<Torture.rounds(9, long: 200) {
+      for round in 0..<Torture.rounds(9, long: 60) {
         var spoilt = whole
         // One to three places, on page boundaries or not; the first rounds hit the two pages that all hangs on.
         for _ in 0..<(1 + round % 3) {
@@ -77,21 +77,23 @@ extension EndToEnd {
         let check = try server.headwater(["index", "check"])
         let label = "round \(round), seed \(seed)"
         if check.status == 0 {
-          // Pages that nothing uses may hold anything.
+          // Pages that nothing uses may hold anything. What hits only records and not their page is for scrub to see.
           unnoticed += 1
           try server.start()
-          let (right, wrong) = try library.served(library.before.merging(library.after) { $1 })
-          #expect(right == library.before.count + library.after.count, "\(label): \(wrong.prefix(3))")
+          let wrong = try library.served(library.before.merging(library.after) { $1 }).wrong
           #expect(try server.stop() == 0)
-          continue
+          if wrong.isEmpty { continue }
+          #expect(try server.headwater(["scrub"]).status == 1, "\(label): \(wrong.prefix(3))")
+        } else {
+          refusals += 1
+          #expect(
+            check.status == 1 && check.errors.contains("headwater index restore"),
+            "\(label): \(check.status) \(check.errors)")
+          let serve = try server.headwater(["serve"])
+          #expect(
+            serve.status == 1 && serve.errors.contains("damaged"), "\(label): \(serve.status) \(serve.errors)"
+          )
         }
-        refusals += 1
-        #expect(
-          check.status == 1 && check.errors.contains("headwater index restore"),
-          "\(label): \(check.status) \(check.errors)")
-        let serve = try server.headwater(["serve"])
-        #expect(
-          serve.status == 1 && serve.errors.contains("damaged"), "\(label): \(serve.status) \(serve.errors)")
 
         let restore = try server.headwater(["index", "restore", "--json"])
         #expect(restore.status == 0, "\(label): \(restore.errors)")

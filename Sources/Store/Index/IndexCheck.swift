@@ -154,13 +154,18 @@ struct IndexCheck: ~Copyable {
   }
 
   /// Hands over every entry of a tree that can be reached, in the order of keys; returns what cannot.
-  mutating func read(_ tree: Tree, _ entry: ([UInt8], [UInt8]) -> Void) -> [Loss] {
+  ///
+  /// - Parameter isSound: whether key and value can be what was written. Of a page that holds others the sound entries are
+  ///   handed over, and its keys count as lost, since a key that was overwritten is not known any more.
+  mutating func read(
+    _ tree: Tree, isSound: (([UInt8], [UInt8]) -> Bool)? = nil, _ entry: ([UInt8], [UInt8]) -> Void
+  ) -> [Loss] {
     if tree.root == Self.noPage && tree.entries == 0 { return [] }
     var walk = Walk()
     let whole = Loss(
       lower: [], upper: nil, defect: Defect(page: tree.root, reason: "is the root of too deep a tree"))
     guard (1...Self.deepest).contains(tree.depth) else { return [whole] }
-    visit(tree.root, 1, tree, whole, &walk, entry)
+    visit(tree.root, 1, tree, whole, &walk, isSound, entry)
     if walk.losses.isEmpty,
       walk.entries != tree.entries || walk.branches != tree.branchPages || walk.leaves != tree.leafPages
         || walk.overflows != tree.overflowPages
@@ -183,7 +188,7 @@ struct IndexCheck: ~Copyable {
   /// - Parameter bounds: which keys the page may hold.
   private mutating func visit(
     _ number: UInt64, _ level: Int, _ tree: Tree, _ bounds: Loss, _ walk: inout Walk,
-    _ entry: ([UInt8], [UInt8]) -> Void
+    _ isSound: (([UInt8], [UInt8]) -> Bool)?, _ entry: ([UInt8], [UInt8]) -> Void
   ) {
     do throws(Defect) {
       try meet(number)
@@ -203,7 +208,11 @@ struct IndexCheck: ~Copyable {
         }
         walk.leaves += 1
         walk.entries += UInt64(nodes.count)
-        for (key, value) in entries { entry(key, value) }
+        let sound = isSound.map { isSound in entries.filter { isSound($0.0, $0.1) } } ?? entries
+        for (key, value) in sound { entry(key, value) }
+        if sound.count < entries.count {
+          throw Defect(page: number, reason: "holds a record that cannot be read")
+        }
         return
       }
       walk.branches += 1
@@ -212,7 +221,7 @@ struct IndexCheck: ~Copyable {
         // The first node of a branch has no key of its own.
         if index > 0 { inner.lower = Array(page[node.key]) }
         if index + 1 < nodes.count { inner.upper = Array(page[nodes[index + 1].key]) }
-        visit(node.child, level + 1, tree, inner, &walk, entry)
+        visit(node.child, level + 1, tree, inner, &walk, isSound, entry)
       }
     } catch {
       var loss = bounds

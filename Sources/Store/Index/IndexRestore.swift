@@ -6,7 +6,8 @@ internal import Glibc
 // --------------------------------
 // Most damage is a page or a few. What the others hold is the newest state there is, so it is kept, and only what a lost
 // page hid comes from the newest snapshot: the keys between the two separators that stand beside its number in the branch
-// above. Records on such a page that are newer than the snapshot are lost; their blobs are not, and scrub lists those as
+// above. A page whose records do not decode, or do not stand under their own keys, was overwritten in its middle: its sound
+// records are kept, and keys that it may have held are filled in. Records on such a page that are newer than the snapshot are lost; their blobs are not, and scrub lists those as
 // unreferenced. Where the root of a table is lost, all of that table comes from the snapshot.
 //
 // The mended index is built beside the damaged one, which is kept under another name, and put in its place by a rename:
@@ -61,8 +62,10 @@ public enum IndexRestore {
       report.snapshot = chosen.name
       for (name, records) in try wholeTables(chosen.file) {
         let losses = tables[name]?.losses ?? []
-        let taken =
-          losesTables ? records : records.filter { record in losses.contains { $0.contains(record.key) } }
+        let kept = Set((tables[name]?.records ?? []).map(\.key))
+        let taken = records.filter { record in
+          losesTables || !kept.contains(record.key) && losses.contains { $0.contains(record.key) }
+        }
         report.restoredRecords += taken.count
         tables[name, default: ([], [])].records += taken
       }
@@ -110,7 +113,7 @@ public enum IndexRestore {
           try check.begin(meta)
           for (name, tree) in try check.tables(meta) {
             var records: Records = []
-            let losses = check.read(tree) { records.append(($0, $1)) }
+            let losses = check.read(tree, isSound: { isSound(name, $0, $1) }, { records.append(($0, $1)) })
             for loss in losses { report.note(loss.defect) }
             report.keptRecords += records.count
             found[name] = (records, losses)
@@ -128,6 +131,32 @@ public enum IndexRestore {
       report.defects.append("\(error)")
     }
     return found
+  }
+
+  /// Whether a record of the catalog decodes and stands under its own key; those of other tables are taken as they are.
+  private static func isSound(_ table: [UInt8], _ key: [UInt8], _ value: [UInt8]) -> Bool {
+    value.withUnsafeBytes { bytes in
+      var own = IndexKey()
+      let fits: Bool
+      switch String(decoding: table, as: UTF8.self) {
+      case "assets":
+        guard let record = try? AssetRecord(decoding: bytes) else { return false }
+        fits = own.setAsset(site: record.site, id: record.id)
+      case "generations":
+        guard let record = try? GenerationRecord(decoding: bytes) else { return false }
+        fits = own.setGeneration(site: record.site, id: record.asset, record.generation)
+      case "files":
+        guard let record = try? FileRecord(decoding: bytes) else { return false }
+        fits = own.setFile(site: record.site, path: record.path)
+      case "events":
+        guard let record = try? Event(decoding: bytes) else { return false }
+        own.set(record.sequence)
+        fits = true
+      case "blobs": return key.count == BlobID.sizeBytes && (try? BlobRecord(decoding: bytes)) != nil
+      default: return true
+      }
+      return fits && key.withUnsafeBytes { own.equals($0) }
+    }
   }
 
   /// All tables of a snapshot, which must be whole.
