@@ -5,9 +5,10 @@
     scripts/bench.py --quick     two short rounds, about 3 minutes
     scripts/bench.py --write     also writes the tables into docs/PERFORMANCE.md, between its markers
     scripts/bench.py --only 1k   only the rows whose name contains this
+    scripts/bench.py --rounds 9 --seconds 2   other rounds than those
 
-HTTP/1.1 on loopback, plain unless a row says TLS or HTTP/2, warm page cache unless one says cold. Server and client share the cores, so the
-rate shows both; the CPU time of the server for one request (user and system, from /proc) shows the server
+HTTP/1.1 on loopback, plain unless a row says TLS or HTTP/2, warm page cache unless one says cold. Server and client share
+the cores, so the rate shows both; the CPU time of the server for one request (user and system, from /proc) shows the server
 alone. nginx reads the very files of Headwater's storage (hard links); what Headwater makes on request was
 fetched from it before, and nginx sends that as static files. A difference in the bytes ends the run. nginx runs
 twice: as Debian's nginx.conf has it, which the ratios and the limits are beside, and tuned: without `tcp_nopush`.
@@ -569,11 +570,14 @@ def over_limits(measured):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--rounds", type=int, default=0)
+    parser.add_argument("--seconds", type=int, default=0)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--only", default="")
     parser.add_argument("--binary", default=ROOT / ".build/release/headwater")
     options = parser.parse_args()
     rounds, seconds = (2, 1) if options.quick else (5, 4)
+    rounds, seconds = options.rounds or rounds, options.seconds or seconds
 
     nginx_program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     for name, found in {"wrk": shutil.which("wrk"), "h2load": shutil.which("h2load"), "nginx": nginx_program, "ffmpeg": shutil.which("ffmpeg")}.items():
