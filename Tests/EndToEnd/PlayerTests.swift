@@ -106,9 +106,8 @@ private enum Player {
     let done = try Command.run(
       "mpv",
       [
-        // One thread decodes, so that damage is met in the same order each time.
         "--no-config", "--vo=null", "--ao=null", "--ao-null-untimed=yes", "--untimed", "--video-sync=desync",
-        "--vd-lavc-threads=1", "--msg-level=all=warn", "--no-terminal", "--log-file=/dev/stderr", url,
+        "--msg-level=all=warn", "--no-terminal", "--log-file=/dev/stderr", url,
       ], timeout: .seconds(120))
     let warnings = done.errors.split(separator: "\n").filter { line in
       ["[w]", "[e]", "[f]"].contains { line.contains("]\($0)[") || line.contains($0 + "[") }

@@ -345,7 +345,8 @@ final class Connection: AnsweringConnection {
       }
     }
     let transfer = Transfer(
-      slices: body.slices, lengthBytes: body.lengthBytes, residency: owner.residency)
+      slices: body.slices, lengthBytes: body.lengthBytes, connections: owner.clientCount,
+      residency: owner.residency)
     self.transfer = transfer
     continueTransfer(transfer.start(head, on: socket, owner.vectors))
   }

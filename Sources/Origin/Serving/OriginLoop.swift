@@ -80,7 +80,7 @@ final class OriginLoop: Router {
   private let context: ContentContext
   private var registry: [ObjectIdentifier: any ClientConnection] = [:]
   /// Connections of clients; those of the admin listener neither count against the limit nor hold up a drain.
-  private var clientCount = 0
+  private(set) var clientCount = 0
   /// The identifier of the request being answered: the client's own where it is sound, else a new one.
   private(set) var requestID: [UInt8] = []
   private var dateSeconds: Int64 = -1

@@ -10,7 +10,8 @@
 //
 // The head of a large body is held back (MSG_MORE) until the file's first bytes are there. A packet of its own would wake
 // the client for a few hundred bytes, and what follows would be cut at other places than the kernel's own chunks: answers
-// of 1 MiB go out 1.4 times as often this way. Below `heldHeadBytes` the wait costs more than the packet.
+// of 1 MiB go out 1.4 times as often this way. Below `heldHeadBytes` the wait costs more than the packet, and among many
+// clients, whose sockets are full most of the time, nothing is gained for what it costs the server.
 //
 // Many large parts (a segment of a file whose picture and sound alternate) would leave as many small packets;
 // the socket is corked meanwhile, so that the kernel fills them.
@@ -51,8 +52,9 @@ final class Transfer {
   static let turnBytes = 2 << 20
   static let gatherMeanBytes: UInt64 = 32 << 10
   static let maxVectors = 256
-  /// The shortest body whose head waits for it.
+  /// The shortest body whose head waits for it, and with how many connections on the loop it still does.
   static let heldHeadBytes: UInt64 = 256 << 10
+  static let heldHeadConnections = 256
   /// How far apart in a file the parts of one writev may lie.
   static let gatherSpanBytes: UInt64 = 8 << 20
 
@@ -80,12 +82,13 @@ final class Transfer {
     holdsHead = false
   }
 
-  init(slices: [BodySlice], lengthBytes: UInt64, residency: ResidencyTable) {
+  /// - Parameter connections: how many the loop has.
+  init(slices: [BodySlice], lengthBytes: UInt64, connections: Int, residency: ResidencyTable) {
     head = []
     body = BodyCursor(slices, residency: residency)
     gathers = Self.gathers(slices, lengthBytes)
     corks = slices.count > 2 && !gathers
-    holdsHead = lengthBytes >= Self.heldHeadBytes
+    holdsHead = lengthBytes >= Self.heldHeadBytes && connections <= Self.heldHeadConnections
   }
 
   private static func gathers(_ slices: [BodySlice], _ lengthBytes: UInt64) -> Bool {
