@@ -106,7 +106,7 @@ private enum Player {
     let done = try Command.run(
       "mpv",
       [
-        "--no-config", "--vo=null", "--ao=null", "--ao-null-untimed=yes", "--untimed", "--video-sync=desync",
+        "--no-config", "--vo=null", "--ao=null", "--ao-null-untimed=yes", "--untimed",
         "--msg-level=all=warn", "--no-terminal", "--log-file=/dev/stderr", url,
       ], timeout: .seconds(120))
     let warnings = done.errors.split(separator: "\n").filter { line in
