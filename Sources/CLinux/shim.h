@@ -4,6 +4,7 @@
 // program with both.
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -83,4 +84,14 @@ static inline int clinux_seal(int fd) { return fcntl(fd, 1033, 0x000F); }
 int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int first);
 static inline int clinux_spawn_close_from(posix_spawn_file_actions_t *actions, int first) {
   return posix_spawn_file_actions_addclosefrom_np(actions, first);
+}
+
+// No signal blocked and none ignored in the program about to start, whatever the thread that starts it has: needs
+// POSIX_SPAWN_SETSIGMASK and POSIX_SPAWN_SETSIGDEF among the flags.
+static inline void clinux_spawn_default_signals(posix_spawnattr_t *attributes) {
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(attributes, &none);
+  posix_spawnattr_setsigdefault(attributes, &all);
 }
