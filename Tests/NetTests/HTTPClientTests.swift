@@ -189,6 +189,7 @@ import Testing
       }
       #expect(code == .cancelled)
       _ = try await client.response(to: Self.get(server.url("/ok")))
+      #expect(server.sees("request GET /ok"))
       #expect(server.requests.count == 1)
     }
   }
@@ -253,6 +254,7 @@ import Testing
       request.mostRedirects = 1
       #expect(await client.failure(request) == .requestInvalid)
     }
+    #expect(server.sees("request GET /redirect"))
     #expect(server.requests.count == 2)
   }
 
