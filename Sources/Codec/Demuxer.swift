@@ -14,8 +14,11 @@ final class Demuxer {
   ///   - demuxer: libav's short name of the container, for example `mov`, `matroska` or `mpegts`.
   ///   - decoders: names of the decoders, with commas between, that libav may run to tell the streams apart; nil: all.
   ///   - streams: libav fails at more streams than this.
-  init(descriptor: Int32, demuxer: String, decoders: String? = nil, streams: Int32 = 1000) throws(CodecError)
-  {
+  ///   - mostPixels: of a picture; a decoder that is run to tell the streams apart refuses more. nil: no limit.
+  init(
+    descriptor: Int32, demuxer: String, decoders: String? = nil, streams: Int32 = 1000,
+    mostPixels: Int64? = nil
+  ) throws(CodecError) {
     guard let format = av_find_input_format(demuxer) else {
       throw CodecError(code: "demuxer", underlying: 0, message: "libav has no demuxer named \(demuxer).")
     }
@@ -40,7 +43,7 @@ final class Demuxer {
     guard result >= 0, let opened else {
       throw Self.failure(result, "open", "libav could not open the file as \(demuxer)", input)
     }
-    let found = avformat_find_stream_info(opened, nil)
+    let found = Self.findStreams(opened, mostPixels: mostPixels)
     guard found >= 0 else {
       var doomed: UnsafeMutablePointer<AVFormatContext>? = opened
       avformat_close_input(&doomed)
@@ -55,9 +58,27 @@ final class Demuxer {
     avformat_close_input(&doomed)
   }
 
+  private static func findStreams(
+    _ opened: UnsafeMutablePointer<AVFormatContext>, mostPixels: Int64?
+  ) -> Int32 {
+    guard let mostPixels else { return avformat_find_stream_info(opened, nil) }
+    var options = [OpaquePointer?](repeating: nil, count: Int(opened.pointee.nb_streams))
+    for index in options.indices { av_dict_set(&options[index], "max_pixels", String(mostPixels), 0) }
+    defer { for index in options.indices { av_dict_free(&options[index]) } }
+    return avformat_find_stream_info(opened, &options)
+  }
+
   /// The streams that are known now; reading on may add some.
   var streams: [UnsafeMutablePointer<AVStream>] {
     (0..<Int(context.pointee.nb_streams)).compactMap { context.pointee.streams[$0] }
+  }
+
+  /// The index of a stream by its place or by the id that its container gives it, or else of the one that players would
+  /// choose of a kind; out of range where there is none.
+  func stream(_ index: Int?, trackID: UInt32?, _ kind: AVMediaType) -> Int {
+    if let index { return index }
+    if let trackID { return streams.firstIndex { $0.pointee.id == Int32(bitPattern: trackID) } ?? -1 }
+    return Int(av_find_best_stream(context, kind, -1, -1, nil, 0))
   }
 
   /// Takes the next packet in the order of the file's interleaving.

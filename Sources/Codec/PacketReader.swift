@@ -2,7 +2,9 @@ internal import CLibAV
 
 /// Why libav could not do what was asked.
 public struct CodecError: Error, Sendable, Equatable {
-  /// Stable codes: `open`, `stream-info`, `no-memory`, `read`, `input`, `demuxer`, `muxer`, `write`.
+  /// Stable codes: `open`, `stream-info`, `no-memory`, `read`, `input`, `demuxer`, `muxer`, `write`; of decoding
+  /// `no-stream`, `no-decoder`, `encrypted`, `too-large`, `too-long`, `seek`, `decode`; of encoding `filter`, `encoder`,
+  /// `encode`, `key-frames`.
   public var code: String
   /// libav's error number (negative), 0 where there is none.
   public var underlying: Int32
