@@ -101,8 +101,10 @@ static inline int clinux_landlock_nothing(void) {
       CLINUX_RETURN(SECCOMP_RET_ALLOW)
 
 // Allows the calls that computing with open descriptors needs; every other one fails with EPERM. Calls of a foreign
-// architecture end the process. 0, or -1 where the kernel has no seccomp or the architecture is none of ours.
-static inline int clinux_seccomp_compute_only(void) {
+// architecture end the process. With `threads` not 0, `clone` may make a thread of this process, never a process: the
+// flags say which, and stand in a register. Those of `clone3` stand in memory, where a filter can't look: it fails with
+// ENOSYS, at which C libraries turn to `clone`. 0, or -1 where the kernel has no seccomp or the architecture is none of ours.
+static inline int clinux_seccomp_compute_only(int threads) {
 #ifdef CLINUX_AUDIT_ARCH
   const uint32_t self = (uint32_t)getpid();
   struct sock_filter filter[] = {
@@ -129,6 +131,13 @@ static inline int clinux_seccomp_compute_only(void) {
       CLINUX_ALLOW(rt_sigaction), CLINUX_ALLOW(rt_sigprocmask), CLINUX_ALLOW(rt_sigreturn),
       CLINUX_ALLOW(sigaltstack), CLINUX_ALLOW(getpid), CLINUX_ALLOW(gettid), CLINUX_ALLOW(getrusage),
       CLINUX_ALLOW(restart_syscall), CLINUX_ALLOW(exit), CLINUX_ALLOW(exit_group),
+      // A thread, where those are allowed; the number that is never a call stands for none.
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, threads ? SYS_clone : 0xFFFFFFFFU, 0, 4), CLINUX_LOAD(args[0]),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x00010000U, 0, 1), CLINUX_RETURN(SECCOMP_RET_ALLOW), CLINUX_REFUSE,
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, threads ? SYS_clone3 : 0xFFFFFFFFU, 0, 1),
+      CLINUX_RETURN(SECCOMP_RET_ERRNO | ENOSYS),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, threads ? SYS_set_robust_list : 0xFFFFFFFFU, 0, 1),
+      CLINUX_RETURN(SECCOMP_RET_ALLOW),
       // abort(3) signals the own process by this one.
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 3), CLINUX_LOAD(args[0]),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, self, 0, 1), CLINUX_RETURN(SECCOMP_RET_ALLOW),

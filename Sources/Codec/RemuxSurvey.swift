@@ -55,13 +55,17 @@ struct RemuxSurvey {
     let base = TimeBase(numerator: stream.time_base.num, denominator: stream.time_base.den)
     let parameters = stream.codecpar.pointee
     let isVideo = parameters.codec_type == AVMEDIA_TYPE_VIDEO
-    var timescale = Int64(isVideo ? base.denominator : parameters.sample_rate)
-    if timescale < 1 { timescale = 90_000 }
-    if isVideo {
-      while timescale < 10_000 { timescale *= 2 }
-      timescale = min(timescale, 1_000_000)
-    }
+    let rate = Int64(parameters.sample_rate)
+    let timescale = isVideo ? pictureTimescale(base) : rate < 1 ? 90_000 : rate
     return TrackClock(isVideo: isVideo, base: base, timescale: timescale)
+  }
+
+  /// Ticks per second of a video track for pictures that count their time in `base`.
+  static func pictureTimescale(_ base: TimeBase) -> Int64 {
+    var timescale = Int64(base.denominator)
+    if timescale < 1 { timescale = 90_000 }
+    while timescale < 10_000 { timescale *= 2 }
+    return min(timescale, 1_000_000)
   }
 
   mutating func read(_ demuxer: Demuxer) throws(CodecError) {

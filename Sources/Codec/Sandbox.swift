@@ -44,12 +44,13 @@ public enum Sandbox {
   static let descriptors: UInt32 = 6
 
   /// All three layers. Call it while the process has one thread.
+  /// - Parameter allowsThreads: for encoders that can't do without: threads may be started, processes may not.
   /// - Returns: the layers that could not be put up; the others are.
-  public static func enter(_ limits: Limits) -> [Missing] {
+  public static func enter(_ limits: Limits, allowsThreads: Bool = false) -> [Missing] {
     var missing: [Missing] = []
     if !restrictFiles() { missing.append(.landlock) }
     restrictResources(limits)
-    if !restrictCalls() { missing.append(.seccomp) }
+    if !restrictCalls(allowsThreads: allowsThreads) { missing.append(.seccomp) }
     return missing
   }
 
@@ -74,8 +75,8 @@ public enum Sandbox {
     _ = clinux_limit(Int32(clinux_limit_file_bytes), limits.outputBytes)
   }
 
-  public static func restrictCalls() -> Bool {
+  public static func restrictCalls(allowsThreads: Bool = false) -> Bool {
     _ = clinux_no_new_privileges()
-    return clinux_seccomp_compute_only() == 0
+    return clinux_seccomp_compute_only(allowsThreads ? 1 : 0) == 0
   }
 }

@@ -11,14 +11,16 @@ internal import Musl
 /// The command line of `headwater-media`.
 enum MediaCommand {
   /// EX_USAGE of sysexits.h.
-  private static let misused: Int32 = 64
+  static let misused: Int32 = 64
   private static let usage = """
     usage: headwater-media remux --demuxer NAME [--memory-bytes N] [--cpu-seconds N] [--output-bytes N]
                            [--require-sandbox] 3<INPUT 4<>OUTPUT 5>REPORT
+           headwater-media survey --demuxer NAME [--track ID] [limits] 3<INPUT 5>REPORT
+           headwater-media transcode|transcode-audio --demuxer NAME --request JSON [limits] 3<INPUT 4<>OUTPUT 5>REPORT
            headwater-media sandbox-check
 
     """
-  private static let (input, output, report): (Int32, Int32, Int32) = (3, 4, 5)
+  static let (input, output, report): (Int32, Int32, Int32) = (3, 4, 5)
 
   private struct Options {
     var demuxer = ""
@@ -52,6 +54,9 @@ enum MediaCommand {
     case "remux":
       guard let options = Options(arguments.dropFirst()) else { break }
       return remux(options)
+    case let command? where ["survey", "transcode", "transcode-audio"].contains(command):
+      guard let status = TranscodeCommand.run(command, arguments.dropFirst()) else { break }
+      return status
     case "sandbox-check" where arguments.count == 1: return SandboxCheck.run()
     default: break
     }

@@ -1,0 +1,130 @@
+internal import CLibAV
+internal import Packaging
+
+/// One rung of a chunk: scaling and encoding of the pictures that it keeps.
+final class RungEncoder {
+  let rung: TranscodeRequest.Rung
+  let choice: EncoderChoice
+  let session: EncoderSession
+  private let scale: FilterStage
+  /// Times of the pictures that were given key frames, and of those that are in the output.
+  private(set) var forcedTicks: [Int64] = []
+  private(set) var keyTicks: [Int64] = []
+  private(set) var frames: Int64 = 0
+  private(set) var packets: Int64 = 0
+  private(set) var bytes: Int64 = 0
+  private var isForced: Set<Int64> = []
+
+  init(_ rung: TranscodeRequest.Rung, of request: TranscodeRequest, colour: RungColour) throws(CodecError) {
+    self.rung = rung
+    let choice = try EncoderChoice(rung.encoder)
+    self.choice = choice
+    let isTurned = request.rotationDegrees % 180 != 0
+    let (width, height) =
+      isTurned ? (rung.heightPixels, rung.widthPixels) : (rung.widthPixels, rung.heightPixels)
+    let turn =
+      switch request.rotationDegrees {
+      case 90: ",transpose=clock"
+      case 180: ",hflip,vflip"
+      case 270: ",transpose=cclock"
+      default: ""
+      }
+    // Ten bits are worth their rate only where there is more than standard range to show.
+    let isDeep = rung.keepsHDR && request.isHDR
+    let format = isDeep ? AV_PIX_FMT_YUV420P10LE : AV_PIX_FMT_YUV420P
+    scale = try FilterStage(
+      "scale=\(width):\(height):flags=bicubic\(turn),setsar=1,format=\(isDeep ? "yuv420p10le" : "yuv420p")",
+      timescale: Int64(request.timescale))
+    session = try EncoderSession(choice.name, options: choice.options(for: rung)) { context in
+      context.pointee.width = rung.widthPixels
+      context.pointee.height = rung.heightPixels
+      context.pointee.pix_fmt = format
+      context.pointee.sample_aspect_ratio = AVRational(num: 1, den: 1)
+      context.pointee.time_base = AVRational(num: 1, den: Int32(clamping: request.timescale))
+      context.pointee.framerate = AVRational(
+        num: request.framesPerSecondNumerator,
+        den: request.framesPerSecondDenominator &* max(1, rung.frameStep))
+      context.pointee.gop_size = 1 << 20
+      context.pointee.keyint_min = 1
+      context.pointee.rc_max_rate = rung.maxBitsPerSecond
+      context.pointee.rc_buffer_size = Int32(clamping: rung.bufferBits)
+      // What constant quality of these two must not exceed.
+      if choice.family == .vp9 || choice.name == "libaom-av1" {
+        context.pointee.bit_rate = rung.maxBitsPerSecond
+      }
+      context.pointee.color_range = AVCOL_RANGE_MPEG
+      context.pointee.color_primaries = AVColorPrimaries(rawValue: UInt32(colour.primaries))
+      context.pointee.color_trc = AVColorTransferCharacteristic(rawValue: UInt32(colour.transfer))
+      context.pointee.colorspace = AVColorSpace(rawValue: UInt32(colour.matrix))
+    }
+  }
+
+  /// - Parameters:
+  ///   - frame: nil at the end.
+  ///   - isKey: whether it begins a group of pictures.
+  func push(
+    _ frame: MediaFrame?, isKey: Bool, _ take: (UnsafeMutablePointer<AVPacket>) throws(CodecError) -> Void
+  ) throws(CodecError) {
+    if let frame, isKey {
+      isForced.insert(frame.pointer.pointee.pts)
+      forcedTicks.append(frame.pointer.pointee.pts)
+    }
+    try scale.push(frame) { scaled throws(CodecError) in
+      let ticks = scaled.pointer.pointee.pts
+      // What the source made of the picture is no advice to the encoder.
+      scaled.pointer.pointee.pict_type =
+        isForced.remove(ticks) != nil ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE
+      frames += 1
+      try encode(scaled, take)
+    }
+    if frame == nil { try encode(nil, take) }
+  }
+
+  private func encode(
+    _ frame: MediaFrame?, _ take: (UnsafeMutablePointer<AVPacket>) throws(CodecError) -> Void
+  ) throws(CodecError) {
+    try session.push(frame) { packet throws(CodecError) in
+      packets += 1
+      bytes += Int64(packet.pointee.size)
+      if packet.pointee.flags & AV_PKT_FLAG_KEY != 0 { keyTicks.append(packet.pointee.pts) }
+      try take(packet)
+    }
+  }
+
+  /// Looks at what came out, not at what was asked for.
+  /// - Throws: `key-frames` where the encoder has set others than were wanted, or lost a picture.
+  func verify() throws(CodecError) {
+    guard keyTicks.sorted() == forcedTicks, packets == frames else {
+      throw CodecError(
+        code: "key-frames", underlying: 0,
+        message:
+          "\(choice.name) made \(packets) pictures of \(frames) and \(keyTicks.count) key frames where \(forcedTicks.count) were asked for (\(rung.name))."
+      )
+    }
+  }
+}
+
+/// The colour that a rung says it has, as CICP code points.
+struct RungColour: Equatable {
+  var primaries: Int32
+  var transfer: Int32
+  var matrix: Int32
+
+  /// Of pictures that come without tone mapping. A player guesses what is not stated from the size, and a smaller rung would
+  /// be guessed differently from its source: so the guess is made once, by the source's size.
+  init(_ source: VideoDescription) {
+    let isHighDefinition = min(source.widthPixels, source.heightPixels) >= 720
+    let guess: Int32 = isHighDefinition ? 1 : 6
+    primaries = source.primaries == 2 ? guess : source.primaries
+    transfer = source.transfer == 2 ? guess : source.transfer
+    matrix = source.matrix == 2 || source.matrix == 0 ? guess : source.matrix
+  }
+
+  static let toneMapped = RungColour(primaries: 1, transfer: 1, matrix: 1)
+
+  private init(primaries: Int32, transfer: Int32, matrix: Int32) {
+    self.primaries = primaries
+    self.transfer = transfer
+    self.matrix = matrix
+  }
+}
