@@ -1,0 +1,159 @@
+import Foundation
+import Glibc
+import Loop
+import Support
+import Synchronization
+
+@testable import Net
+
+/// A real redis-server on a port and a socket of its own, in a temporary folder, until the last reference goes.
+final class RedisServer: Sendable {
+  let folder: TemporaryFolder
+  let port: UInt16
+  private let options: [String]
+  private let running: Mutex<BackgroundCommand>
+
+  /// - Parameter options: as on the command line, `["--requirepass", "secret"]` for example.
+  init(_ options: [String] = []) throws {
+    folder = try TemporaryFolder("redis")
+    self.options = options
+    // redis-server takes no port of the kernel's choice: a free one is looked for, and another if somebody was faster. A node of
+    // a cluster takes the port that is higher by 10,000, too.
+    for _ in 0..<20 {
+      let port = try Canary().port
+      if port > 55_000 { continue }
+      if let started = try Self.start(port, options, folder) {
+        self.port = port
+        running = Mutex(started)
+        return
+      }
+    }
+    throw SupportError("redis-server did not start")
+  }
+
+  deinit { kill() }
+
+  var socketPath: String { folder.path("redis.sock") }
+  var url: String { "redis://127.0.0.1:\(port)" }
+
+  private static func start(
+    _ port: UInt16, _ options: [String], _ folder: TemporaryFolder
+  ) throws -> BackgroundCommand? {
+    let started = try BackgroundCommand(
+      "redis-server",
+      [
+        "--bind", "127.0.0.1", "--port", "\(port)", "--unixsocket", folder.path("redis.sock"), "--dir",
+        folder.url.path, "--save", "",
+      ] + options)
+    let deadline = ContinuousClock.now + .seconds(10)
+    while ContinuousClock.now < deadline, started.wait(.zero) == nil {
+      let answer = try Command.run("redis-cli", ["-p", "\(port)", "ping"])
+      if answer.text.hasPrefix("PONG") || answer.text.hasPrefix("NOAUTH") { return started }
+    }
+    started.kill()
+    return nil
+  }
+
+  /// What redis-cli prints.
+  @discardableResult
+  func command(_ words: String...) throws -> String {
+    let run = try Command.run("redis-cli", ["-p", "\(port)"] + words)
+    return run.text.trimmingCharacters(in: .newlines)
+  }
+
+  func kill() {
+    running.withLock {
+      $0.kill()
+      _ = $0.wait(.seconds(10))
+    }
+  }
+
+  /// On the same port, after ``kill()``.
+  func restart() throws {
+    guard let started = try Self.start(port, options, folder) else { throw SupportError("not restarted") }
+    running.withLock { $0 = started }
+  }
+
+  /// SIGSTOP: it keeps its connections, takes new ones, and answers nothing.
+  func pause() { running.withLock { _ = Glibc.kill($0.id, SIGSTOP) } }
+  func goOn() { running.withLock { _ = Glibc.kill($0.id, SIGCONT) } }
+}
+
+/// `scripted-redis.py`: a server of Redis' protocol that misbehaves as it is told.
+final class ScriptedRedis: Sendable {
+  private let folder: TemporaryFolder
+  private let server: BackgroundCommand
+  let port: UInt16
+
+  init(_ mode: String) throws {
+    folder = try TemporaryFolder("scripted-redis")
+    try folder.write("mode", text: mode)
+    let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "scripted-redis.py")
+      .path
+    server = try BackgroundCommand("python3", [script, folder.path("mode")])
+    guard let port = server.line(startingWith: "port ").flatMap({ UInt16($0) }) else {
+      throw SupportError("no port: \(server.wait(.seconds(5))?.errors ?? "")")
+    }
+    self.port = port
+  }
+
+  deinit { server.kill() }
+
+  var url: String { "redis://127.0.0.1:\(port)" }
+  /// How it behaves from the next command or connection on.
+  func behave(_ mode: String) throws { try folder.write("mode", text: mode) }
+  func sees(_ line: String) -> Bool { server.line(startingWith: line) != nil }
+  func count(_ line: String) -> Int { server.lines(startingWith: line).count }
+}
+
+/// Gives a client on a loop of its own, and sees the loop end.
+///
+/// - Parameter commandTimeoutMilliseconds: long, since a machine without time must not look like a server without time, where
+///   that is not what is tested.
+func withRedis<Value>(
+  _ url: String, commandTimeoutMilliseconds: UInt64 = 10_000, mostReplyBytes: Int = 1 << 20,
+  mostCommands: Int = 10_000, mostCommandBytes: Int = 16 << 20, mostBlockingCommands: Int = 8,
+  _ body: (RedisClient) async throws -> Value
+) async throws -> Value {
+  ignoreSIGPIPE()
+  let threads = try LoopThreads(count: 1)
+  let workers = try WorkerPool(threadCount: 1)
+  var configuration = try RedisConfiguration(url: url)
+  configuration.connectTimeoutMilliseconds = 10_000
+  configuration.commandTimeoutMilliseconds = commandTimeoutMilliseconds
+  configuration.mostReplyBytes = mostReplyBytes
+  configuration.mostCommands = mostCommands
+  configuration.mostCommandBytes = mostCommandBytes
+  configuration.mostBlockingCommands = mostBlockingCommands
+  let client = RedisClient(loop: threads.loops[0], workers: workers, configuration: configuration)
+  let result: Result<Value, any Error>
+  do { result = .success(try await body(client)) } catch { result = .failure(error) }
+  client.close()
+  workers.shutdown()
+  threads.stopAndJoin()
+  return try result.get()
+}
+
+extension RedisClient {
+  /// The code with which the command fails; nil for an answer.
+  func failure(_ command: RedisCommand) async -> RedisError.Code? { await error(command)?.code }
+
+  func error(_ command: RedisCommand) async -> RedisError? {
+    do throws(RedisError) {
+      _ = try await call(command)
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  /// Asks until there is an answer; the time that took.
+  func timeUntilAnswer(_ command: RedisCommand, _ limit: Duration = .seconds(30)) async -> Duration? {
+    let begin = ContinuousClock.now
+    while ContinuousClock.now - begin < limit {
+      if await failure(command) == nil { return ContinuousClock.now - begin }
+      await Task.yield()
+    }
+    return nil
+  }
+}
