@@ -10,7 +10,7 @@ internal import Musl
 ///
 /// Three layers, each of which holds by itself:
 ///
-/// 1. **Resources** (`restrictResources`). Every descriptor but 0 to 5 is closed and no further one can be opened;
+/// 1. **Resources** (`restrictResources`). Every descriptor but 0 to 5, and those of further inputs and outputs, is closed and no further one can be opened;
 ///    memory, processor time and the size of written files have limits; no core dumps; last in line for processor and
 ///    disk; the process ends with the thread that started it.
 /// 2. **Files and network** (`restrictFiles`): landlock, with a rule set that handles all the running kernel knows and
@@ -30,6 +30,8 @@ public enum Sandbox {
     public var cpuSeconds: UInt64 = 1800
     /// Largest file that it may write, in bytes.
     public var outputBytes: UInt64 = 1 << 40
+    /// How far it stands back behind others for the processor, 0 to 19.
+    public var nice: Int32 = 10
 
     public init() {}
   }
@@ -40,16 +42,15 @@ public enum Sandbox {
     case seccomp
   }
 
-  /// The first descriptor that is closed: 0 to 2 as everywhere, 3 input, 4 output, 5 report.
-  static let descriptors: UInt32 = 6
-
   /// All three layers. Call it while the process has one thread.
   /// - Parameter allowsThreads: for encoders that can't do without: threads may be started, processes may not.
   /// - Returns: the layers that could not be put up; the others are.
-  public static func enter(_ limits: Limits, allowsThreads: Bool = false) -> [Missing] {
+  public static func enter(
+    _ limits: Limits, _ descriptors: MediaDescriptors = MediaDescriptors(), allowsThreads: Bool = false
+  ) -> [Missing] {
     var missing: [Missing] = []
     if !restrictFiles() { missing.append(.landlock) }
-    restrictResources(limits)
+    restrictResources(limits, descriptors)
     if !restrictCalls(allowsThreads: allowsThreads) { missing.append(.seccomp) }
     return missing
   }
@@ -60,16 +61,19 @@ public enum Sandbox {
     return clinux_landlock_nothing() == 0
   }
 
-  public static func restrictResources(_ limits: Limits) {
-    clinux_close_from(descriptors)
+  public static func restrictResources(
+    _ limits: Limits, _ descriptors: MediaDescriptors = MediaDescriptors()
+  ) {
+    let end = UInt32(descriptors.end)
+    clinux_close_from(end)
     _ = clinux_die_with_parent()
-    _ = nice(10)
+    _ = nice(limits.nice)
     _ = clinux_last_in_io()
     // A file at its limit then fails with EFBIG, which can be reported.
     signal(SIGXFSZ, SIG_IGN)
     signal(SIGPIPE, SIG_IGN)
     _ = clinux_limit(Int32(clinux_limit_core_bytes), 0)
-    _ = clinux_limit(Int32(clinux_limit_files), UInt64(descriptors))
+    _ = clinux_limit(Int32(clinux_limit_files), UInt64(end))
     _ = clinux_limit(Int32(clinux_limit_memory_bytes), limits.memoryBytes)
     _ = clinux_limit(Int32(clinux_limit_cpu_seconds), limits.cpuSeconds)
     _ = clinux_limit(Int32(clinux_limit_file_bytes), limits.outputBytes)

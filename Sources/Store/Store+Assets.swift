@@ -89,7 +89,7 @@ extension Store {
 
   // MARK: Inside the transaction
 
-  private func currentAsset(
+  func currentAsset(
     _ view: IndexView, site: String, id: String
   ) throws(StoreError) -> AssetRecord? {
     try tables.asset(view, Store.assetKey(site: site, id: id))
@@ -121,7 +121,7 @@ extension Store {
   }
 
   /// Writes an asset's record, its generations and its events.
-  private func write(
+  func write(
     _ new: AssetRecord, replacing old: AssetRecord?, _ transaction: borrowing WriteTransaction,
     nowMilliseconds now: Int64
   ) throws(StoreError) {
@@ -160,7 +160,7 @@ extension Store {
     }
   }
 
-  private static func merge(
+  static func merge(
     _ draft: AssetDraft, into old: AssetRecord?, nowMilliseconds: Int64
   ) -> AssetRecord {
     AssetRecord(

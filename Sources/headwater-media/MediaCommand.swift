@@ -13,47 +13,23 @@ enum MediaCommand {
   /// EX_USAGE of sysexits.h.
   static let misused: Int32 = 64
   private static let usage = """
-    usage: headwater-media remux --demuxer NAME [--memory-bytes N] [--cpu-seconds N] [--output-bytes N]
-                           [--require-sandbox] 3<INPUT 4<>OUTPUT 5>REPORT
-           headwater-media survey --demuxer NAME [--track ID] [limits] 3<INPUT 5>REPORT
-           headwater-media transcode|transcode-audio --demuxer NAME --request JSON [limits] 3<INPUT 4<>OUTPUT 5>REPORT
+    usage: headwater-media remux --demuxer NAME [LIMITS] 3<INPUT 4<>OUTPUT 5>REPORT
+           headwater-media survey --demuxer NAME [--track ID] [LIMITS] 3<INPUT 5>REPORT
+           headwater-media transcode|transcode-audio --demuxer NAME --request JSON [LIMITS] 3<INPUT 4<>OUTPUT 5>REPORT
            headwater-media sandbox-check
+    limits: [--memory-bytes N] [--cpu-seconds N] [--output-bytes N] [--nice N] [--require-sandbox]
 
     """
-  static let (input, output, report): (Int32, Int32, Int32) = (3, 4, 5)
-
-  private struct Options {
-    var demuxer = ""
-    var limits = Sandbox.Limits()
-    var requiresSandbox = false
-
-    /// nil for a command line that is not understood.
-    init?(_ arguments: some Sequence<String>) {
-      var rest = arguments.makeIterator()
-      while let name = rest.next() {
-        if name == "--require-sandbox" {
-          requiresSandbox = true
-          continue
-        }
-        guard let value = rest.next() else { return nil }
-        switch (name, UInt64(value)) {
-        case ("--demuxer", _): demuxer = value
-        case ("--memory-bytes", let number?): limits.memoryBytes = number
-        case ("--cpu-seconds", let number?): limits.cpuSeconds = number
-        case ("--output-bytes", let number?): limits.outputBytes = number
-        default: return nil
-        }
-      }
-      if demuxer.isEmpty { return nil }
-    }
-  }
+  static let (input, output, report): (Int32, Int32, Int32) = (3, 4, MediaDescriptors.report)
 
   /// - Returns: the status to end with.
   static func run(_ arguments: [String]) -> Int32 {
     switch arguments.first {
     case "remux":
-      guard let options = Options(arguments.dropFirst()) else { break }
-      return remux(options)
+      guard let options = MediaOptions(arguments.dropFirst(), own: ["--demuxer"]),
+        let demuxer = options.own["--demuxer"], !demuxer.isEmpty
+      else { break }
+      return remux(options, demuxer: demuxer)
     case let command? where ["survey", "transcode", "transcode-audio"].contains(command):
       guard let status = TranscodeCommand.run(command, arguments.dropFirst()) else { break }
       return status
@@ -64,32 +40,56 @@ enum MediaCommand {
     return misused
   }
 
-  private static func remux(_ options: Options) -> Int32 {
-    for descriptor in [input, output, report] where fcntl(descriptor, F_GETFD) < 0 {
-      write(Array("headwater-media: descriptor \(descriptor) is not open\n".utf8), to: STDERR_FILENO)
-      return misused
-    }
+  private static func remux(_ options: MediaOptions, demuxer: String) -> Int32 {
+    guard areOpen(options.descriptors), let input = options.descriptors.inputs.first,
+      let output = options.descriptors.outputs.first
+    else { return misused }
     // Whatever a first use of the encoder loads, it loads before the sandbox.
     _ = try? JSONEncoder().encode(RemuxReport())
     Remux.silence()
-    let missing = Sandbox.enter(options.limits)
-    let warnings = missing.map { layer in
-      RemuxReport.Remark(code: "sandbox-partial", message: "The kernel offers no \(layer.rawValue).")
-    }
-    for warning in warnings {
-      write(Array("headwater-media: \(warning.code): \(warning.message)\n".utf8), to: STDERR_FILENO)
-    }
+    let warnings = enterSandbox(options)
     var result = RemuxReport()
     if options.requiresSandbox, let warning = warnings.first {
       result.failure = RemuxReport.Failure(
         kind: .environment, code: warning.code,
         message: warning.message + " The file was not touched; allow a partial sandbox or change the kernel.")
     } else {
-      result = Remux.run(input: input, output: output, demuxer: options.demuxer)
+      result = Remux.run(input: input, output: output, demuxer: demuxer)
     }
     result.warnings = warnings
-    guard let bytes = try? JSONEncoder().encode(result), write(Array(bytes), to: report) else { return 1 }
+    guard let bytes = try? JSONEncoder().encode(result), write(Array(bytes), to: MediaDescriptors.report)
+    else {
+      return 1
+    }
     return 0
+  }
+
+  // MARK: What commands share
+
+  /// Whether the descriptors that a command was promised are there; says which is not.
+  static func areOpen(_ descriptors: MediaDescriptors) -> Bool {
+    for descriptor in descriptors.inputs + descriptors.outputs + [MediaDescriptors.report]
+    where fcntl(descriptor, F_GETFD) < 0 {
+      write(Array("headwater-media: descriptor \(descriptor) is not open\n".utf8), to: STDERR_FILENO)
+      return false
+    }
+    return true
+  }
+
+  /// Puts up the sandbox, and says on standard error what the kernel does not offer of it.
+  static func enterSandbox(_ options: MediaOptions) -> [RemuxReport.Remark] {
+    let warnings = Sandbox.enter(options.limits, options.descriptors).map { layer in
+      RemuxReport.Remark(code: "sandbox-partial", message: "The kernel offers no \(layer.rawValue).")
+    }
+    for warning in warnings {
+      write(Array("headwater-media: \(warning.code): \(warning.message)\n".utf8), to: STDERR_FILENO)
+    }
+    return warnings
+  }
+
+  /// Tells how far the work is, in thousandths.
+  static func report(permille: UInt16) {
+    write(Array("{\"progress\":\(min(1000, permille))}\n".utf8), to: MediaDescriptors.report)
   }
 
   /// Writes all of it. Returns whether that went well.

@@ -44,6 +44,8 @@ struct AssetRow: Encodable {
   var packageable: Bool
   var reason: String?
   var defects: [String]
+  /// The newest hundred that are for the asset, newest first.
+  var jobs: [JobRow]?
 
   init(_ asset: AssetRecord) {
     id = asset.id

@@ -54,7 +54,9 @@ struct AssetsCommand: ParsableCommand {
           throw StoreError(
             .notFound, operation: "show asset", message: "site \(site.name) has no asset \(id)", context: id)
         }
-        let row = AssetRow(asset)
+        var row = AssetRow(asset)
+        let jobs = try store.jobs(JobFilter(site: site.name, asset: id), limit: 100)
+        row.jobs = jobs.isEmpty ? nil : jobs.map { JobRow($0) }
         if json { return Terminal.json(row) }
         Terminal.line("id          \(row.id)")
         Terminal.line("site        \(row.site)")
@@ -74,6 +76,9 @@ struct AssetsCommand: ParsableCommand {
         }
         if let reason = row.reason { Terminal.line("bytes only  \(reason)") }
         for defect in row.defects { Terminal.line("note        \(defect)") }
+        for job in row.jobs ?? [] {
+          Terminal.line("job         \(job.id) \(job.kind) \(job.state) \(job.standing)")
+        }
       }
     }
   }

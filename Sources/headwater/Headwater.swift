@@ -9,7 +9,8 @@ struct Headwater: AsyncParsableCommand {
     abstract: "A media origin server: keeps videos safe and serves them to your CDN.",
     version: HeadwaterVersion.text,
     subcommands: [
-      ServeCommand.self, CheckCommand.self, ImportCommand.self, PutCommand.self, AssetsCommand.self,
+      ServeCommand.self, WorkerCommand.self, CheckCommand.self, ImportCommand.self, PutCommand.self,
+      AssetsCommand.self, JobsCommand.self,
       ScrubCommand.self, GCCommand.self, IndexCommand.self, ExplainCommand.self, SignCommand.self,
       PluginsCommand.self,
       BenchIndexCommand.self,

@@ -6,6 +6,9 @@ enum Terminal {
 
   static func error(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 
+  /// As it stands, without a line's end.
+  static func errorText(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+
   /// A value as one line of JSON with sorted keys.
   static func json(_ value: some Encodable) {
     let encoder = JSONEncoder()
@@ -34,9 +37,13 @@ struct ProgressBar {
     let percent = min(100, done * 100 / total)
     guard percent != shownPercent else { return }
     shownPercent = percent
-    let filled = Int(percent) * 30 / 100
-    let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 30 - filled)
-    FileHandle.standardError.write(Data("\r\(bar) \(percent) % \(label)\u{1B}[K".utf8))
+    Terminal.errorText("\r\(Self.text(permille: UInt16(percent * 10))) \(percent) % \(label)\u{1B}[K")
+  }
+
+  /// Thirty characters of bar.
+  static func text(permille: UInt16) -> String {
+    let filled = Int(min(1000, permille)) * 30 / 1000
+    return String(repeating: "█", count: filled) + String(repeating: "░", count: 30 - filled)
   }
 
   func clear() {

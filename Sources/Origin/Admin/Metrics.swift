@@ -87,6 +87,7 @@ enum Metrics {
       family("files", "gauge", "Static files in the catalog.", usage.files)
       family("blobs", "gauge", "Blobs in the index.", usage.blobs)
     }
+    text += jobs(state)
     return text
   }
 }

@@ -25,6 +25,7 @@ public struct ServerConfiguration: Sendable, Equatable {
   public var limits: Limits
   public var log: Log
   public var store: Store
+  public var jobs: Jobs
   /// The certificates for hosts without their own; several differ in the type of key. Empty: those of a site.
   public var tls: [TLSCertificateSettings]
 
@@ -141,13 +142,15 @@ public struct ServerConfiguration: Sendable, Equatable {
       gcGraceMilliseconds: store.durationMilliseconds("gc_grace"),
       snapshotIntervalMilliseconds: store.durationMilliseconds("snapshot_interval"),
       snapshotsKept: store.integer("snapshots_kept"))
+    jobs = Jobs(table.table("jobs"))
   }
 }
 
 extension ServerConfiguration {
   /// Every key of `etc/headwater.toml`, declared.
   public static let schema = ConfigSection(
-    "", "The server: one file, `etc/headwater.toml`.", sections: [server, tls, limits, log, store])
+    "", "The server: one file, `etc/headwater.toml`.",
+    sections: [server, tls, limits, log, store, Jobs.section])
 
   private static let server = ConfigSection(
     "server", "Where the server listens, what it runs on and where it keeps its files.",

@@ -6,17 +6,20 @@
 //
 //     0  /dev/null        1  /dev/null       2  a pipe, of which 64 KiB are kept for the log
 //     3  the input, read only                4  an empty file in incoming/
-//     5  a pipe for its report, JSON, at most 64 MiB
+//     5  a pipe for its report, JSON, at most 64 MiB (see MediaReport.swift)
+//     6… further inputs, then further outputs
 //
 // All others are closed, and of the environment it sees PATH, library paths and locale, since secrets may stand there.
 // It runs in a process group of its own, which is killed as a whole when its time is up: a minute, and a second for
-// every 4 MiB of input. Copying samples takes a hundredth of that; what takes longer hangs. Nothing of its output is
-// believed before our own reader has read it.
+// every 4 MiB of input. Copying samples takes a hundredth of that; what takes longer hangs. For jobs (Jobs/RunningJob.swift)
+// the time is theirs, and they may cancel it. Nothing of its output is believed before our own reader has read it.
 
 import CLinux
 import FoundationEssentials
 import Glibc
+import Loop
 import Packaging
+import Synchronization
 
 /// Why the program for other containers gave no report. Says nothing about the media.
 struct MediaProcessError: Error, Equatable {
@@ -33,6 +36,8 @@ struct MediaProcess {
   static let programName = "headwater-media"
   private static let logBytes = 64 << 10
   private static let reportBytes = 64 << 20
+  /// How often it is looked whether a process was cancelled.
+  private static let cancellationMilliseconds: Int32 = 100
 
   let program: String
 
@@ -125,22 +130,36 @@ struct MediaProcess {
     var hasEnded: Bool
   }
 
-  /// Runs the program to its end, or to the end of its time.
+  /// Runs the program to its end, or to the end of its time, with one input and one output.
   func run(
     _ arguments: [String], input: Int32, output: Int32, limit: Duration
+  ) throws(MediaProcessError) -> Run {
+    try run(arguments, inputs: [input], outputs: [output], limit: limit)
+  }
+
+  /// Runs the program to its end, to the end of its time, or until it is cancelled.
+  ///
+  /// Blocks. The thread has to live on meanwhile, since the kernel ends the process with it.
+  /// - Parameter onProgress: called with each progress line of the report, 0 to 1000.
+  func run(
+    _ arguments: [String], inputs: [Int32], outputs: [Int32], limit: Duration,
+    cancellation: ProcessCancellation? = nil, onProgress: (UInt16) -> Void = { _ in }
   ) throws(MediaProcessError) -> Run {
     let deadline = ContinuousClock.now + limit
     let reportPipe = try ProcessPipe()
     let logPipe = try ProcessPipe()
-    let id = try spawn(arguments, input: input, output: output, report: reportPipe, log: logPipe)
+    let id = try spawn(
+      arguments, Self.targets(inputs: inputs, outputs: outputs), report: reportPipe, log: logPipe)
     reportPipe.closeWritingEnd()
     logPipe.closeWritingEnd()
-    var report: [UInt8] = []
+    var report = MediaReport()
     var log: [UInt8] = []
     var polled = [reportPipe, logPipe].map { pollfd(fd: $0.reading, events: Int16(POLLIN), revents: 0) }
     var isOver = false
-    while !isOver, polled.contains(where: { $0.fd >= 0 }) {
-      guard let wait = Self.milliseconds(until: deadline) else { break }
+    func isEnding() -> Bool { isOver || cancellation?.isCancelled == true }
+    while !isEnding(), polled.contains(where: { $0.fd >= 0 }) {
+      guard let left = Self.milliseconds(until: deadline) else { break }
+      let wait = cancellation == nil ? left : min(left, Self.cancellationMilliseconds)
       guard poll(&polled, nfds_t(polled.count), wait) > 0 else { continue }
       for index in polled.indices where polled[index].fd >= 0 && polled[index].revents != 0 {
         guard let bytes = Self.read(polled[index].fd) else {
@@ -148,17 +167,53 @@ struct MediaProcess {
           continue
         }
         if index == 0 {
-          report += bytes
-          isOver = report.count > Self.reportBytes
+          report.append(bytes, onProgress: onProgress)
+          isOver = report.bytes.count > Self.reportBytes
         } else {
           log = Array((log + bytes).suffix(Self.logBytes))
         }
       }
     }
-    let (status, hasEnded) = Self.end(of: id, deadline: isOver ? .now : deadline)
+    let (status, hasEnded) = Self.end(of: id, deadline: isOver ? .now : deadline, cancellation)
     return Run(
-      report: report, log: String(decoding: log, as: UTF8.self), status: status >> 8 & 0xFF,
+      report: report.bytes, log: String(decoding: log, as: UTF8.self), status: status >> 8 & 0xFF,
       signal: status & 0x7F, hasEnded: hasEnded)
+  }
+
+  /// The same on a thread of its own.
+  func run(
+    _ arguments: [String], inputs: [Int32], outputs: [Int32], limit: Duration,
+    cancellation: ProcessCancellation, onProgress: @escaping @Sendable (UInt16) -> Void
+  ) async throws(MediaProcessError) -> Run {
+    var thread: NamedThread?
+    let result: Result<Run, MediaProcessError> = await withCheckedContinuation { continuation in
+      do throws(LoopError) {
+        thread = try NamedThread(name: "hw-job") {
+          do throws(MediaProcessError) {
+            let run = try self.run(
+              arguments, inputs: inputs, outputs: outputs, limit: limit, cancellation: cancellation,
+              onProgress: onProgress)
+            continuation.resume(returning: .success(run))
+          } catch {
+            continuation.resume(returning: .failure(error))
+          }
+        }
+      } catch {
+        continuation.resume(returning: .failure(Self.notStarted(EAGAIN)))
+      }
+    }
+    // It has nothing left to do.
+    thread?.join()
+    return try result.get()
+  }
+
+  /// Which descriptor of ours becomes which of the program's; -1 is nothing to read and nowhere to write.
+  private static func targets(inputs: [Int32], outputs: [Int32]) -> [(source: Int32, target: Int32)] {
+    var targets = [(inputs.first ?? -1, Int32(3)), (outputs.first ?? -1, Int32(4))]
+    for (index, source) in (inputs.dropFirst() + outputs.dropFirst()).enumerated() {
+      targets.append((source, Int32(6 + index)))
+    }
+    return targets
   }
 
   private static func milliseconds(until deadline: ContinuousClock.Instant) -> Int32? {
@@ -180,14 +235,15 @@ struct MediaProcess {
   }
 
   /// Waits for a child that has closed its pipes, and kills its group at the deadline.
-  private static func end(of id: pid_t, deadline: ContinuousClock.Instant) -> (status: Int32, hasEnded: Bool)
-  {
+  private static func end(
+    of id: pid_t, deadline: ContinuousClock.Instant, _ cancellation: ProcessCancellation?
+  ) -> (status: Int32, hasEnded: Bool) {
     var status: Int32 = 0
     while true {
       let found = waitpid(id, &status, WNOHANG)
       if found == id { return (status, true) }
       if found < 0, errno != EINTR { return (status, false) }
-      guard ContinuousClock.now < deadline else { break }
+      guard ContinuousClock.now < deadline, cancellation?.isCancelled != true else { break }
       // It has nothing left to say and is about to end.
       poll(nil, 0, 2)
     }
@@ -197,21 +253,24 @@ struct MediaProcess {
   }
 
   private func spawn(
-    _ arguments: [String], input: Int32, output: Int32, report: ProcessPipe, log: ProcessPipe
+    _ arguments: [String], _ files: [(source: Int32, target: Int32)], report: ProcessPipe, log: ProcessPipe
   ) throws(MediaProcessError) -> pid_t {
+    let null = open("/dev/null", O_RDWR | O_CLOEXEC)
+    guard null >= 0 else { throw Self.notStarted(errno) }
+    defer { close(null) }
+    let all: [(source: Int32, target: Int32)] = files + [(report.writing, 5), (log.writing, 2)]
+    let end = (all.map(\.target).max() ?? 5) + 1
     // Copies above all targets, so that no `dup2` below overwrites what another one is about to copy.
-    let sources = [input, output, report.writing, log.writing].map { fcntl($0, F_DUPFD_CLOEXEC, 16) }
-    defer { for source in sources where source >= 0 { close(source) } }
-    guard sources.allSatisfy({ $0 >= 0 }) else { throw Self.notStarted(errno) }
+    let copies = all.map { fcntl($0.source >= 0 ? $0.source : null, F_DUPFD_CLOEXEC, end) }
+    defer { for copy in copies where copy >= 0 { close(copy) } }
+    guard copies.allSatisfy({ $0 >= 0 }) else { throw Self.notStarted(errno) }
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
-    for (target, source) in zip([3, 4, 5, 2] as [Int32], sources) {
-      posix_spawn_file_actions_adddup2(&actions, source, target)
-    }
-    clinux_spawn_close_from(&actions, 6)
+    for (copy, file) in zip(copies, all) { posix_spawn_file_actions_adddup2(&actions, copy, file.target) }
+    clinux_spawn_close_from(&actions, end)
 
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
@@ -237,6 +296,14 @@ struct MediaProcess {
       code: "media-program-failed",
       message: "The program \(programName) could not be started: \(String(cString: strerror(code))).")
   }
+}
+
+/// Ends a process from elsewhere.
+final class ProcessCancellation: Sendable {
+  private let flag = Atomic<Bool>(false)
+
+  var isCancelled: Bool { flag.load(ordering: .relaxed) }
+  func cancel() { flag.store(true, ordering: .relaxed) }
 }
 
 /// A pipe whose ends close with it.

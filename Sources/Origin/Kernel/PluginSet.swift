@@ -13,14 +13,21 @@ public struct PluginHost: Sendable {
   public let workers: WorkerPool
   /// For requests to other servers: `HTTPClient(loop: host.loop)`. Handlers run on this loop and on others.
   public let loop: EventLoop
+  /// For work that takes long and has to be done whatever happens; see `JobProvider`.
+  public let jobs: any JobQueue
   public let logger: Logger
 
   /// The server makes these; a test of a plugin may, too.
-  public init(site: String, store: Store, workers: WorkerPool, loop: EventLoop, logger: Logger) {
+  /// - Parameter jobs: nil is the queue in the store.
+  public init(
+    site: String, store: Store, workers: WorkerPool, loop: EventLoop, jobs: (any JobQueue)? = nil,
+    logger: Logger
+  ) {
     self.site = site
     self.loop = loop
     self.store = store
     self.workers = workers
+    self.jobs = jobs ?? EmbeddedJobQueue(store: store, workers: workers)
     self.logger = logger
   }
 }
@@ -61,15 +68,22 @@ final class PluginSet: Sendable {
     self.members = members
   }
 
+  /// What the plugins can do of background work, by site. Ask once they are provisioned.
+  var jobHandlers: [(site: String, handler: any JobHandler)] {
+    members.flatMap { member in
+      ((member.plugin as? any JobProvider)?.jobHandlers ?? []).map { (member.site, $0) }
+    }
+  }
+
   func plugins(of site: String) -> [any Plugin] { members.filter { $0.site == site }.map(\.plugin) }
 
   /// Lets every plugin acquire what it needs. On failure all of them are shut down again.
   func provision(
-    on loop: EventLoop, store: Store, workers: WorkerPool, logger: Logger
+    on loop: EventLoop, store: Store, workers: WorkerPool, jobs: (any JobQueue)? = nil, logger: Logger
   ) async throws(PluginError) {
     for member in members {
       do throws(PluginError) {
-        try member.plugin.provision(host(for: member, on: loop, store, workers, logger))
+        try member.plugin.provision(host(for: member, on: loop, store, workers, jobs, logger))
       } catch {
         await shutDown()
         throw PluginError(key: "site \(member.site), [plugins.\(member.name)]", error.message)
@@ -78,9 +92,11 @@ final class PluginSet: Sendable {
   }
 
   /// Starts background work and event following on a loop's executor.
-  func start(on loop: EventLoop, store: Store, workers: WorkerPool, logger: Logger) {
+  func start(
+    on loop: EventLoop, store: Store, workers: WorkerPool, jobs: (any JobQueue)? = nil, logger: Logger
+  ) {
     for member in members {
-      let host = host(for: member, on: loop, store, workers, logger)
+      let host = host(for: member, on: loop, store, workers, jobs, logger)
       let plugin = member.plugin
       let running = Task(executorPreference: loop) { await plugin.run() }
       tasks.withLock { $0.running.append(running) }
@@ -113,11 +129,13 @@ final class PluginSet: Sendable {
   }
 
   private func host(
-    for member: Member, on loop: EventLoop, _ store: Store, _ workers: WorkerPool, _ logger: Logger
+    for member: Member, on loop: EventLoop, _ store: Store, _ workers: WorkerPool, _ jobs: (any JobQueue)?,
+    _ logger: Logger
   ) -> PluginHost {
     var logger = logger
     logger[metadataKey: "site"] = "\(member.site)"
     logger[metadataKey: "plugin"] = "\(member.name)"
-    return PluginHost(site: member.site, store: store, workers: workers, loop: loop, logger: logger)
+    return PluginHost(
+      site: member.site, store: store, workers: workers, loop: loop, jobs: jobs, logger: logger)
   }
 }

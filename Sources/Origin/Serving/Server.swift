@@ -33,11 +33,14 @@ final class ServerState: Sendable {
   let isDraining = Atomic<Bool>(false)
   /// They outlive a reload, as sessions do.
   let ticketKeys = TLSTicketKeys()
+  /// What the workers of this process have done; nil where it has none.
+  let jobMeasures: JobMeasures?
 
   init(
     store: Store, workers: WorkerPool, logger: Logger, connectionLimit: Int, counters: [LoopCounters],
-    startedSeconds: Int64, drained: @escaping @Sendable () -> Void
+    startedSeconds: Int64, jobMeasures: JobMeasures? = nil, drained: @escaping @Sendable () -> Void
   ) {
+    self.jobMeasures = jobMeasures
     self.store = store
     self.workers = workers
     self.logger = logger
@@ -70,6 +73,9 @@ public final class Server: Sendable {
   private let threads: LoopThreads
   private let state: ServerState
   private let finished: Semaphore
+  private let jobs: any JobQueue
+  /// nil where this process does no background work.
+  private let runner: JobRunner?
   private let inForce: Mutex<InForce>
 
   private struct InForce {
@@ -110,11 +116,21 @@ public final class Server: Sendable {
     threads = try LoopThreads(count: max(1, count))
     let finished = Semaphore()
     self.finished = finished
+    let workers = try WorkerPool(threadCount: server.workerThreads)
+    let queue = EmbeddedJobQueue(store: store, workers: workers)
+    jobs = queue
+    runner = server.jobs.workers.map { _ in
+      JobRunner(
+        queue: queue,
+        storage: StoreJobStorage(
+          store: store, workers: workers, disk: JobDisk(budgetBytes: UInt64(server.jobs.diskBytes))),
+        settings: JobProcessSettings(server.jobs), logger: logger)
+    }
     state = ServerState(
-      store: store, workers: try WorkerPool(threadCount: server.workerThreads), logger: logger,
+      store: store, workers: workers, logger: logger,
       connectionLimit: max(1, server.limits.connections / max(1, count)),
       counters: threads.loops.map { _ in LoopCounters() }, startedSeconds: Int64(time(nil)),
-      drained: { finished.signal() })
+      jobMeasures: runner?.measures, drained: { finished.signal() })
     let plugins = try PluginSet(configuration, registry)
     let log = try Self.accessLog(configuration)
     let tls = try TLSHosts(configuration)
@@ -128,12 +144,15 @@ public final class Server: Sendable {
   public func run(announce: @escaping @Sendable (String) -> Void) throws {
     let (snapshot, plugins) = inForce.withLock { ($0.snapshot, $0.plugins) }
     try Self.wait { [self] in
-      try await plugins.provision(on: threads.loops[0], store: store, workers: state.workers, logger: logger)
+      try await plugins.provision(
+        on: threads.loops[0], store: store, workers: state.workers, jobs: jobs, logger: logger)
     }
     let hosts = try LoopHosts(threads: threads, state: state, snapshot: snapshot)
     var inherited = try InheritedListeners(environment: launch.environment)
     let lines = try hosts.listen(snapshot.configuration.server, &inherited)
-    plugins.start(on: threads.loops[0], store: store, workers: state.workers, logger: logger)
+    plugins.start(on: threads.loops[0], store: store, workers: state.workers, jobs: jobs, logger: logger)
+    runner?.use(plugins.jobHandlers)
+    runner?.start(workers: snapshot.configuration.server.jobs.workers ?? 0)
     try hosts.onSignals(
       reload: { [self] in reload(hosts) },
       restart: { [self] in startSuccessor(hosts) },
@@ -146,7 +165,10 @@ public final class Server: Sendable {
     inherited.sayReady()
     finished.wait()
     let last = inForce.withLock { $0.plugins }
-    try Self.wait { await last.stop() }
+    try Self.wait { [runner] in
+      await runner?.stop()
+      await last.stop()
+    }
     hosts.closeAll()
     threads.stopAndJoin()
     restart.withLock { $0.thread }?.join()
@@ -172,6 +194,8 @@ public final class Server: Sendable {
     logger.notice("draining")
     let (server, plugins) = inForce.withLock { ($0.snapshot.configuration.server, $0.plugins) }
     plugins.stopFollowing()
+    // What is still under way at the end is given back.
+    runner?.stopClaiming()
     let finished = finished
     hosts.drain(
       keepsAdmin: keepsAdmin, graceMilliseconds: UInt64(server.drainGraceMilliseconds),
@@ -275,7 +299,7 @@ public final class Server: Sendable {
       let log = isSameLog ? old.snapshot.accessLog : try Self.accessLog(configuration)
       do {
         try await plugins.provision(
-          on: threads.loops[0], store: store, workers: state.workers, logger: logger)
+          on: threads.loops[0], store: store, workers: state.workers, jobs: jobs, logger: logger)
       } catch {
         if !isSameLog { log?.close() }
         throw error
@@ -286,7 +310,8 @@ public final class Server: Sendable {
         $0.plugins = plugins
       }
       await hosts.apply(snapshot)
-      plugins.start(on: threads.loops[0], store: store, workers: state.workers, logger: logger)
+      plugins.start(on: threads.loops[0], store: store, workers: state.workers, jobs: jobs, logger: logger)
+      runner?.use(plugins.jobHandlers)
       await old.plugins.stop()
       if isSameLog { log?.reopen() } else { old.snapshot.accessLog?.close() }
       logger.notice("configuration reloaded")
@@ -301,7 +326,9 @@ public final class Server: Sendable {
   private func maintain() {
     let store = store
     let logger = logger
-    let settings = inForce.withLock { $0.snapshot.configuration.server.store }
+    let (settings, retention) = inForce.withLock {
+      ($0.snapshot.configuration.server.store, $0.snapshot.configuration.server.jobs.retentionMilliseconds)
+    }
     let maintain: @Sendable () -> String? = {
       do throws(StoreError) {
         try store.maintain()
@@ -310,6 +337,7 @@ public final class Server: Sendable {
             everyMilliseconds: settings.snapshotIntervalMilliseconds, keeping: settings.snapshotsKept)
         }
         _ = try store.trimEvents(olderThanMilliseconds: Self.eventAgeMilliseconds)
+        _ = try store.purgeJobs(olderThanMilliseconds: Int64(retention))
         return nil
       } catch { return "\(error)" }
     }
@@ -345,7 +373,7 @@ public final class Server: Sendable {
   }
 
   /// Runs async work from a thread that is not a loop's and waits for its end.
-  private static func wait(_ work: @escaping @Sendable () async throws -> Void) throws {
+  static func wait(_ work: @escaping @Sendable () async throws -> Void) throws {
     let done = Semaphore()
     let failure = FailureBox()
     Task.detached {

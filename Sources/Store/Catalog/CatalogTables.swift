@@ -9,6 +9,7 @@ struct CatalogTables: Sendable {
   let blobs: Table
   let events: Table
   let cursors: Table
+  let jobs: JobTables
 
   /// Opens the tables, making them in a new index; refuses an index of a newer format.
   init(_ environment: Environment) throws(StoreError) {
@@ -37,6 +38,7 @@ struct CatalogTables: Sendable {
     blobs = try transaction.openTable("blobs")
     events = try transaction.openTable("events")
     cursors = try transaction.openTable("cursors")
+    jobs = try JobTables(transaction)
     try transaction.commit()
   }
 

@@ -50,7 +50,7 @@ struct RecordReader {
     return value
   }
 
-  private mutating func take(_ count: Int) throws(StoreError) -> UnsafeRawBufferPointer {
+  mutating func take(_ count: Int) throws(StoreError) -> UnsafeRawBufferPointer {
     guard count >= 0, count <= bytes.count - position else { throw damaged }
     defer { position += count }
     return UnsafeRawBufferPointer(rebasing: bytes[position..<position + count])

@@ -3,10 +3,10 @@
 // One version byte, then fields in a fixed order without tags:
 //   number    LEB128, 7 bits a byte, least significant first, at most 10 bytes
 //   signed    zigzag, then as a number
-//   text      number of UTF-8 bytes, then those bytes
+//   text      number of UTF-8 bytes, then those bytes; bytes the same
 //   optional  a byte 0, or a byte 1 and the value
 //   list      number of elements, then the elements
-//   blob      32 digest bytes; generation 6 bytes, big-endian
+//   blob      32 digest bytes; job 16; generation 6 bytes, big-endian
 // Nothing follows the last field. A field that is added raises the version; a reader knows all versions up to its
 // own and calls a higher one damaged, as it does a value that ends early, runs long, is no UTF-8 or names an
 // unknown case. Small on purpose: LMDB spends a whole page chain on a value over 2 KB.
@@ -38,6 +38,11 @@ struct RecordWriter {
   mutating func put(_ text: String) {
     put(UInt64(text.utf8.count))
     bytes.append(contentsOf: text.utf8)
+  }
+
+  mutating func put(bytes raw: [UInt8]) {
+    put(UInt64(raw.count))
+    bytes.append(contentsOf: raw)
   }
 
   mutating func put(_ id: BlobID) {

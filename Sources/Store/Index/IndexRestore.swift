@@ -152,6 +152,9 @@ public enum IndexRestore {
         guard let record = try? Event(decoding: bytes) else { return false }
         own.set(record.sequence)
         fits = true
+      case "jobs":
+        guard let record = try? JobRecord(decoding: bytes) else { return false }
+        return record.id.bytes == key
       case "blobs": return key.count == BlobID.sizeBytes && (try? BlobRecord(decoding: bytes)) != nil
       default: return true
       }
@@ -185,6 +188,8 @@ public enum IndexRestore {
     let environment = try Environment(
       path: folder, mapSizeBytes: options.indexMapSizeBytes, maximumReaders: options.maximumReaders)
     for (name, records) in tables {
+      // Where jobs stand follows from their records, and the next start makes it again.
+      if name.starts(with: Array("jobs.".utf8)) { continue }
       let table = try environment.table(String(decoding: name, as: UTF8.self))
       var rest = records[...]
       while !rest.isEmpty {

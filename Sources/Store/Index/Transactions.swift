@@ -123,6 +123,12 @@ public struct WriteTransaction: ~Copyable {
     return true
   }
 
+  /// Removes all keys of a table.
+  borrowing func clear(_ table: Table) throws(StoreError) {
+    let result = mdb_drop(handle, table.number, 0)
+    guard result == 0 else { throw .index(result, operation: "clear", path: environment.path) }
+  }
+
   /// Makes the change durable and visible. Whatever this throws, nothing of the transaction has happened.
   public consuming func commit() throws(StoreError) {
     isOpen = false

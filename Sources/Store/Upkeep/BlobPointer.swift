@@ -4,11 +4,12 @@ public struct BlobPointer: Sendable, Hashable {
     case asset
     case generation
     case file
+    case job
   }
 
   public var kind: Kind
   public var site: String
-  /// Asset id or file path.
+  /// Asset id, file path or job id.
   public var subject: String
   /// For a generation which one.
   public var generation: Generation?
@@ -17,7 +18,7 @@ public struct BlobPointer: Sendable, Hashable {
 
 /// A record of the catalog that cannot be decoded.
 public struct UnreadableRecord: Sendable, Hashable {
-  /// `assets`, `generations`, `files` or `blobs`.
+  /// `assets`, `generations`, `files`, `jobs` or `blobs`.
   public var table: String
   /// The key in hex.
   public var key: String
@@ -51,6 +52,12 @@ extension FileRecord: PointingRecord {
   }
 }
 
+extension JobRecord: PointingRecord {
+  fileprivate var pointers: [BlobPointer] {
+    keptBlobs.map { BlobPointer(kind: .job, site: site, subject: "\(id)", blob: $0) }
+  }
+}
+
 extension CatalogTables {
   /// Visits every pointer of the catalog to a blob; collects the records that should hold some but cannot be read.
   func forEachPointer(
@@ -60,11 +67,17 @@ extension CatalogTables {
     try visit(AssetRecord.self, view, assets, "assets", &unreadable, body)
     try visit(GenerationRecord.self, view, generations, "generations", &unreadable, body)
     try visit(FileRecord.self, view, files, "files", &unreadable, body)
+    // What a job has kept counts while somebody may come to use it.
+    try visit(JobRecord.self, view, jobs.jobs, "jobs", &unreadable, body) { (job) throws(StoreError) in
+      try job.keptBlobs.isEmpty
+        ? false : jobs.hasDependant(of: job.id, in: [.pending, .processing, .failed], view)
+    }
   }
 
   private func visit<Record: PointingRecord>(
     _ type: Record.Type, _ view: IndexView, _ table: Table, _ name: String,
-    _ unreadable: inout [UnreadableRecord], _ body: (BlobPointer) throws(StoreError) -> Void
+    _ unreadable: inout [UnreadableRecord], _ body: (BlobPointer) throws(StoreError) -> Void,
+    where counts: (Record) throws(StoreError) -> Bool = { _ in true }
   ) throws(StoreError) {
     try view.scan(table, from: RawSpan()) { (key, value) throws(StoreError) in
       let record: Record
@@ -74,7 +87,7 @@ extension CatalogTables {
         unreadable.append(UnreadableRecord(table: name, key: Hex.string(key)))
         return .next
       }
-      for pointer in record.pointers { try body(pointer) }
+      if try counts(record) { for pointer in record.pointers { try body(pointer) } }
       return .next
     }
   }

@@ -1,0 +1,42 @@
+import Logging
+import Store
+
+extension Metrics {
+  /// The queue, which all processes of the store share, and what the workers of this one have done.
+  ///
+  /// Kinds are of plugins' making, a few dozen at most, and hold nothing that needs escaping.
+  static func jobs(_ state: ServerState) -> String {
+    var text = ""
+    func family(_ name: String, _ type: String, _ help: String, _ lines: [(labels: String, value: String)]) {
+      guard !lines.isEmpty else { return }
+      text += "# HELP headwater_\(name) \(help)\n# TYPE headwater_\(name) \(type)\n"
+      for (labels, value) in lines { text += "headwater_\(name){\(labels)} \(value)\n" }
+    }
+    do throws(StoreError) {
+      family(
+        "jobs", "gauge", "Jobs by kind and state.",
+        try state.store.jobCounts().map { ("kind=\"\($0.kind)\",state=\"\($0.state)\"", "\($0.jobs)") })
+      let now = Store.wallClockMilliseconds()
+      family(
+        "jobs_next_age_seconds", "gauge", "Since when the job that is next has been waiting.",
+        try state.store.nextJobTimes().sorted { $0.key < $1.key }.map { kind, time in
+          ("kind=\"\(kind)\"", "\(Double(max(0, now &- time)) / 1000)")
+        })
+    } catch {
+      state.logger.error("metrics of jobs: \(error)")
+    }
+    let sums = (state.jobMeasures?.all ?? [:]).sorted {
+      ($0.key.kind, $0.key.result.rawValue) < ($1.key.kind, $1.key.result.rawValue)
+    }
+    func labels(_ key: JobMeasures.Key) -> String {
+      "kind=\"\(key.kind)\",result=\"\(key.result.rawValue)\""
+    }
+    family(
+      "job_attempts_total", "counter", "Attempts of jobs that this process has ended, by kind and result.",
+      sums.map { (labels($0.key), "\($0.value.attempts)") })
+    family(
+      "job_seconds_total", "counter", "Wall clock of these attempts.",
+      sums.map { (labels($0.key), "\($0.value.seconds)") })
+    return text
+  }
+}

@@ -1,0 +1,266 @@
+// The workers of a process
+// ------------------------
+// Each is a task that claims a job, runs its handler, and ends it, over and over; a worker without a job asks again four times
+// a second, which is a look into memory. Beside each job goes a task that asks three times a second whether the job is still this
+// worker's, and prolongs its lease every 10 of 30 seconds, which also writes down how far it is. Who cancels a job has its
+// process killed by that within a second.
+//
+// A worker that is stopped (SIGSTOP) and wakes after its lease finds the job lost: what it made is thrown away, and what it
+// would finish is refused by its fence.
+
+public import Logging
+import Store
+import Synchronization
+
+/// Claims jobs and has their handlers do them, several at a time.
+public final class JobRunner: Sendable {
+  static let pollMilliseconds = 250
+  static let standingMilliseconds = 300
+  static let heartbeatMilliseconds = 10_000
+
+  private let queue: any JobQueue
+  private let storage: any JobStorage
+  private let settings: JobProcessSettings
+  private let logger: Logger
+  public let measures = JobMeasures()
+  private let state: Mutex<State>
+
+  private struct State {
+    var handlers: [JobOffer: any JobHandler] = [:]
+    var isStopping = false
+    var running: [JobID: RunningJob] = [:]
+    var workers: [Task<Void, Never>] = []
+  }
+
+  public init(
+    queue: any JobQueue, storage: any JobStorage, settings: JobProcessSettings, logger: Logger
+  ) {
+    self.queue = queue
+    self.storage = storage
+    self.settings = settings
+    self.logger = logger
+    state = Mutex(State())
+  }
+
+  /// Takes jobs for these handlers from now on. Jobs under way go on with the handlers that they have.
+  public func use(_ handlers: [(site: String, handler: any JobHandler)]) {
+    state.withLock {
+      $0.handlers = [:]
+      for (site, handler) in handlers {
+        $0.handlers[JobOffer(site: site, kind: handler.kind)] = handler
+      }
+    }
+  }
+
+  /// Starts so many workers.
+  /// - Parameter drains: they end when there is nothing to claim.
+  public func start(workers: Int, drains: Bool = false) {
+    state.withLock { state in
+      guard !state.isStopping else { return }
+      for number in 0..<workers {
+        state.workers.append(
+          Task.detached(priority: .utility) { [self] in await work(number, drains: drains) })
+      }
+    }
+  }
+
+  /// Claims nothing more; jobs under way go on.
+  public func stopClaiming() { state.withLock { $0.isStopping = true } }
+
+  /// Ends all work: what runs is stopped and given back. Returns when the workers have ended.
+  public func stop() async {
+    let (running, workers) = state.withLock { state in
+      state.isStopping = true
+      defer { state.workers = [] }
+      return (Array(state.running.values), state.workers)
+    }
+    for job in running { job.stop(.released) }
+    for worker in workers { worker.cancel() }
+    for worker in workers { await worker.value }
+  }
+
+  /// Waits until the workers have ended by themselves, after `stopClaiming()`.
+  public func finish() async {
+    let workers = state.withLock { $0.workers }
+    for worker in workers { await worker.value }
+  }
+
+  public var runningJobs: Int { state.withLock { $0.running.count } }
+
+  // MARK: One worker
+
+  private func work(_ number: Int, drains: Bool) async {
+    var process: String?
+    while !state.withLock({ $0.isStopping }), !Task.isCancelled {
+      do throws(JobQueueError) {
+        let offers = state.withLock { Set($0.handlers.keys) }
+        if offers.isEmpty {
+          if drains { return }
+          await pause(Self.pollMilliseconds)
+          continue
+        }
+        let name: String
+        if let process { name = process } else { name = try await queue.register() }
+        process = name
+        if let job = try await queue.claim(offers, owner: "\(name)\(number)") {
+          await perform(job)
+          continue
+        }
+        // Others may be at work on what the next jobs wait for.
+        if drains && runningJobs == 0 { return }
+        await pause(Self.pollMilliseconds)
+      } catch {
+        logger.error("the job queue does not answer: \(error)")
+        await pause(Self.pollMilliseconds * 20)
+      }
+    }
+  }
+
+  private func pause(_ milliseconds: Int) async {
+    try? await Task.sleep(for: .milliseconds(milliseconds))
+  }
+
+  private func perform(_ record: JobRecord) async {
+    let offer = JobOffer(site: record.site, kind: record.kind)
+    // A reload may have taken the handler between the offer and the claim.
+    guard let handler = state.withLock({ $0.handlers[offer] }) else {
+      return await giveBack(record)
+    }
+    var logger = logger
+    logger[metadataKey: "job"] = "\(record.id)"
+    logger[metadataKey: "kind"] = "\(record.kind)"
+    logger[metadataKey: "site"] = "\(record.site)"
+    logger.info("job begins", metadata: ["attempt": "\(record.attempt)"])
+    let job = RunningJob(
+      record, limits: handler.limits, queue: queue, storage: storage, settings: settings)
+    let isStopping = state.withLock { state in
+      state.running[record.id] = job
+      return state.isStopping
+    }
+    defer { state.withLock { _ = $0.running.removeValue(forKey: record.id) } }
+    if isStopping { job.stop(.released) }
+    let begun = ContinuousClock.now
+    let guardian = Task.detached { [self] in await guardJob(job, logger) }
+    var outcome: Result<JobResult, JobFailure>
+    do throws(JobFailure) {
+      outcome = job.isStopped ? .failure(.stopped) : .success(try await handler.run(job))
+    } catch {
+      outcome = .failure(error)
+    }
+    guardian.cancel()
+    await guardian.value
+    let ending = await end(job, outcome, logger)
+    let seconds = Double((ContinuousClock.now - begun) / .milliseconds(1)) / 1000
+    measures.add(kind: record.kind, result: ending, seconds: seconds)
+  }
+
+  /// Keeps the lease, and stops the job when it is not this worker's any more.
+  private func guardJob(_ job: RunningJob, _ logger: Logger) async {
+    let (id, fence) = (job.record.id, job.record.fence)
+    var lastBeat = ContinuousClock.now
+    while !Task.isCancelled {
+      await pause(Self.standingMilliseconds)
+      if Task.isCancelled { return }
+      do throws(JobQueueError) {
+        var standing: JobStanding
+        if ContinuousClock.now - lastBeat >= .milliseconds(Self.heartbeatMilliseconds) {
+          let progress = job.progress
+          standing = try await queue.heartbeat(
+            id, fence: fence, progressPermille: progress.permille, note: progress.note)
+          lastBeat = .now
+        } else {
+          standing = try await queue.standing(id, fence: fence)
+        }
+        switch standing {
+        case .held: continue
+        case .cancelled: job.stop(.cancelled)
+        case .lost: job.stop(.lost)
+        }
+        return
+      } catch {
+        // Its lease may run out meanwhile; then the fence keeps the work from counting twice.
+        logger.warning("the job queue does not answer: \(error)")
+      }
+    }
+  }
+
+  // MARK: The end of a job
+
+  private func end(
+    _ job: RunningJob, _ outcome: Result<JobResult, JobFailure>, _ logger: Logger
+  ) async -> JobMeasures.Result {
+    switch job.stopReason {
+    case .cancelled?:
+      logger.info("job cancelled")
+      return .cancelled
+    case .lost?:
+      logger.warning("job lost: its lease has passed on")
+      return .lost
+    case .released?:
+      await giveBack(job.record)
+      return .released
+    case nil: break
+    }
+    var failure: JobFailure
+    switch outcome {
+    case .failure(let found): failure = found
+    case .success(let result):
+      do throws(JobQueueError) {
+        let ending = try await asking { () async throws(JobQueueError) in
+          try await queue.finish(job.record.id, fence: job.record.fence, result)
+        }
+        switch ending {
+        case .completed:
+          logger.info("job completed")
+          return .completed
+        case .cancelled(let reason):
+          logger.info("job cancelled: \(reason.message)", metadata: ["code": "\(reason.code)"])
+          return .cancelled
+        case .lost:
+          logger.warning("job lost: its lease has passed on")
+          return .lost
+        }
+      } catch {
+        failure = JobFailure(
+          error.code == .invalid ? .permanent : .retryable, code: "queue-\(error.code.rawValue)",
+          error.message)
+      }
+    }
+    do throws(JobQueueError) {
+      let failed = failure
+      let record = try await asking { () async throws(JobQueueError) in
+        try await queue.fail(job.record.id, fence: job.record.fence, failed)
+      }
+      guard let record else { return .lost }
+      let isOver = record.state == .failed
+      logger.log(
+        level: isOver ? .error : .notice,
+        "job \(isOver ? "failed" : "to be tried again"): \(failure.message)",
+        metadata: ["code": "\(failure.code)", "attempt": "\(job.record.attempt)"])
+      return isOver ? .failed : .retried
+    } catch {
+      // Its lease runs out, and somebody takes it up.
+      logger.error("the end of a job can't be written down: \(error)")
+      return .lost
+    }
+  }
+
+  private func giveBack(_ record: JobRecord) async {
+    do throws(JobQueueError) { try await queue.release(record.id, fence: record.fence) } catch {
+      logger.error("a job can't be given back, and waits for the end of its lease: \(error)")
+    }
+  }
+
+  /// Asks a queue that does not answer once more, within what is left of a lease.
+  private func asking<Value>(
+    _ body: () async throws(JobQueueError) -> Value
+  ) async throws(JobQueueError) -> Value {
+    for _ in 0..<4 {
+      do throws(JobQueueError) { return try await body() } catch {
+        guard error.code == .unavailable else { throw error }
+        await pause(2_000)
+      }
+    }
+    return try await body()
+  }
+}
