@@ -149,6 +149,52 @@ extension EndToEnd {
       #expect(try server.stop() == 0)
     }
 
+    /// Answers that may not be sent keep their streams open.
+    @Test(arguments: [true, false]) func http2Streams(_ knowsTheLimit: Bool) throws {
+      let server = try server("http2_streams = 4")
+      do {
+        let client = try HTTP2Client(port: server.port, settings: [(4, 0)])
+        let settings = try #require(try client.first { $0.kind == .settings && !$0.payload.isEmpty })
+        #expect(settings.payload.starts(with: [0, 3, 0, 0, 0, 4]), "SETTINGS_MAX_CONCURRENT_STREAMS")
+        if knowsTheLimit {
+          try client.send([HTTP2Frame(.settings, flags: HTTP2Frame.acknowledgement)])
+        }
+        let request = { (number: UInt32) in
+          HTTP2Frame.request(HTTP2Frame.get("/f/notes.txt"), stream: 2 * number + 1)
+        }
+        try client.send((0..<4).map(request))
+        for _ in 0..<4 { #expect(try client.first { $0.kind == .headers } != nil) }
+        try client.send([request(4)])
+        let refusal = try #require(try client.first { $0.errorCode != nil })
+        if knowsTheLimit {
+          // Whoever was told and does it all the same is no peer to talk with (RFC 9113 §5.1.2).
+          #expect(refusal.kind == .goAway && refusal.errorCode == 1)
+        } else {
+          #expect(refusal.kind == .reset && refusal.stream == 9 && refusal.errorCode == 7, "REFUSED_STREAM")
+        }
+      }
+      // A client that holds streams open would hold up the end, too.
+      #expect(try server.stop() == 0)
+    }
+
+    @Test(arguments: ["http2_requests = 3", "requests_per_connection = 3"])
+    func http2Requests(_ limits: String) throws {
+      let server = try server(limits)
+      let client = try HTTP2Client(port: server.port)
+      for stream in [1, 3, 5, 7] as [UInt32] {
+        try client.send([HTTP2Frame.request(HTTP2Frame.get("/f/notes.txt"), stream: stream)])
+      }
+      var answered: [UInt32] = []
+      var last: [UInt8] = []
+      while let frame = try client.next() {
+        if frame.kind == .headers { answered.append(frame.stream) }
+        if frame.kind == .goAway { last = Array(frame.payload.prefix(8)) }
+      }
+      #expect(answered.sorted() == [1, 3, 5])
+      #expect(last == HTTP2Frame.word(5) + HTTP2Frame.word(0), "GOAWAY names the last one")
+      #expect(try server.stop() == 0)
+    }
+
     @Test(arguments: [1, 4, 5, 40]) func pipeline(_ count: Int) throws {
       let server = try server("pipeline = 4")
       let client = try server.connect()

@@ -45,6 +45,10 @@ public struct ServerConfiguration: Sendable, Equatable {
     /// Pipelined requests that are answered in one turn.
     public var pipeline: Int
     public var requestsPerConnection: Int
+    /// Requests of one HTTP/2 connection that are answered at a time.
+    public var http2Streams: Int
+    /// Requests on one HTTP/2 connection, unless `requestsPerConnection` is less.
+    public var http2Requests: Int
     public var headerTimeoutMilliseconds: Int
     public var idleTimeoutMilliseconds: Int
     public var sendTimeoutMilliseconds: Int
@@ -116,6 +120,7 @@ public struct ServerConfiguration: Sendable, Equatable {
       chunkExtensionBytes: limits.sizeBytes("chunk_extensions"), trailerBytes: limits.sizeBytes("trailers"),
       discardedBodyBytes: limits.sizeBytes("discarded_body"), pipeline: limits.integer("pipeline"),
       requestsPerConnection: limits.integer("requests_per_connection"),
+      http2Streams: limits.integer("http2_streams"), http2Requests: limits.integer("http2_requests"),
       headerTimeoutMilliseconds: limits.durationMilliseconds("header_timeout"),
       idleTimeoutMilliseconds: limits.durationMilliseconds("idle_timeout"),
       sendTimeoutMilliseconds: limits.durationMilliseconds("send_timeout"),
@@ -270,8 +275,15 @@ extension ServerConfiguration {
         example: 8),
       .integer(
         "requests_per_connection", default: 1_000_000, in: 1...1_000_000_000,
-        "Most requests on one connection; the answer to the last says `Connection: close`. On HTTP/2 never more than 1,000, after which GOAWAY comes.",
-        example: 1000),
+        "Most requests on one connection; the answer to the last says `Connection: close`.", example: 1000),
+      .integer(
+        "http2_streams", default: 128, in: 1...1000,
+        "Most requests of one HTTP/2 connection at a time; beyond, one is refused, or the connection of a client that was told ends.",
+        example: 64),
+      .integer(
+        "http2_requests", default: 1000, in: 1...100_000,
+        "Most requests on one HTTP/2 connection, if `requests_per_connection` is not less; GOAWAY names the last one, and those "
+          + "behind it are not answered.", example: 10_000),
       .duration(
         "header_timeout", default: "10s", from: "1s", to: "10m",
         "Longest time from the first byte of a request head to its last, and for a body that is thrown away.",

@@ -8,7 +8,8 @@
 // header. Nothing of a body is held but what the kernel has not taken of one buffer, so a client's windows and its socket
 // pace the reading of files.
 //
-// What one connection may do is bounded: streams at a time, requests in all, sizes of heads, and what `HTTP2Allowance` counts.
+// What one connection may do is bounded: streams at a time and requests in all (`limits.http2_…`), sizes of heads, and what
+// `HTTP2Allowance` counts.
 
 internal import CNGHTTP2
 import HTTP
@@ -16,10 +17,6 @@ import Logging
 import Loop
 
 final class HTTP2Connection: AnsweringConnection {
-  /// Streams at a time.
-  static let concurrentStreams = 128
-  /// Requests before the client is asked to open another connection, unless `requests_per_connection` is less.
-  static let requestLimit = 1000
   /// A block of fields that goes on after so many times its limit is an attack.
   static let abusiveBlockFactor = 8
   private static let turnBytes = Transfer.turnBytes
@@ -37,6 +34,8 @@ final class HTTP2Connection: AnsweringConnection {
   /// The stream whose fields are being received.
   private var receiving: HTTP2Stream?
   private var allowance: HTTP2Allowance
+  /// Requests before the client is asked to open another connection.
+  private let requestLimit: Int
   /// The streams that were opened, in their order, which is that of their numbers; at most `requestLimit`.
   private var opened: [Int32] = []
   /// Streams that we have reset while the client may still have been sending.
@@ -66,6 +65,7 @@ final class HTTP2Connection: AnsweringConnection {
     self.owner = owner
     self.router = router
     allowance = HTTP2Allowance(nowMilliseconds: owner.loop.nowMilliseconds)
+    requestLimit = owner.limits.http2Requests
     let me = Unmanaged.passUnretained(self).toOpaque()
     guard nghttp2_session_server_new2(&session, http2Callbacks, me, http2Options) == 0 else { return nil }
     deadline.connection = self
@@ -73,7 +73,7 @@ final class HTTP2Connection: AnsweringConnection {
     var settings = [
       nghttp2_settings_entry(
         settings_id: Int32(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS.rawValue),
-        value: UInt32(Self.concurrentStreams)),
+        value: owner.limits.http2Streams),
       nghttp2_settings_entry(
         settings_id: Int32(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE.rawValue),
         value: UInt32(limits.headerBlockBytes)),
@@ -165,7 +165,7 @@ final class HTTP2Connection: AnsweringConnection {
     receiving = stream
     streams[id] = stream
     opened.append(id)
-    if opened.count == min(Self.requestLimit, Int(owner.limits.requestsPerConnection)) {
+    if opened.count == requestLimit {
       nghttp2_submit_goaway(
         session, UInt8(NGHTTP2_FLAG_NONE.rawValue), id, UInt32(NGHTTP2_NO_ERROR.rawValue), nil, 0)
     }
@@ -360,7 +360,7 @@ final class HTTP2Connection: AnsweringConnection {
   private func charge() {
     var held = 0
     if !isClosing {
-      held = Self.sessionBytes + OriginLoop.layerBytes(of: socket) + unsent.count
+      held = Self.sessionBytes + OriginLoop.layerBytes(of: socket) + unsent.count + 4 * opened.count
       held += streams.values.reduce(0) { $0 + Self.streamBytes + $1.suppliedBytes }
     }
     owner.charge(held, insteadOf: &chargedBytes)

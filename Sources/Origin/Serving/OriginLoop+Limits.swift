@@ -49,6 +49,8 @@ struct LoopLimits {
   /// Pipelined requests that are answered in one turn.
   var pipeline: Int
   var requestsPerConnection: UInt32
+  var http2Streams: UInt32
+  var http2Requests: Int
   /// This loop's share of the memory budget.
   var memoryBytes: UInt64
   /// nil where neither limit by address is set.
@@ -57,6 +59,8 @@ struct LoopLimits {
   init(_ limits: ServerConfiguration.Limits, share: (Int) -> Int) {
     pipeline = limits.pipeline
     requestsPerConnection = UInt32(clamping: limits.requestsPerConnection)
+    http2Streams = UInt32(clamping: limits.http2Streams)
+    http2Requests = min(limits.http2Requests, limits.requestsPerConnection)
     memoryBytes = UInt64(share(limits.memoryBytes))
     let rates = AddressLimits.Rates(
       connections: limits.connectionsPerAddress, requestsPerSecond: limits.requestRatePerAddress,
