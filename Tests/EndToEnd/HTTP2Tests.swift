@@ -83,6 +83,22 @@ extension EndToEnd {
       #expect(try it.server.stop() == 0)
     }
 
+    @Test func theLogNamesTheProtocol() throws {
+      let it = try Installation()
+      try it.server.putFile("a.txt", it.server.folder.write("a.txt", text: "a"))
+      try it.server.start()
+      func named(_ path: String) -> String? { it.server.logLine { $0.contains(path) } }
+      #expect(try it.server.request("GET", "/f/a.txt?1").status == 200)
+      #expect(named("a.txt?1")?.contains(#""protocol":"HTTP/1.1","status""#) == true)
+      #expect(try it.curl("/f/a.txt?2", isEncrypted: false).text == "a")
+      #expect(named("a.txt?2")?.contains(#""protocol":"HTTP/2","status""#) == true)
+      #expect(try it.curl("/f/a.txt?3", isEncrypted: true, ["--tls-max", "1.2"]).text == "a")
+      #expect(named("a.txt?3")?.contains(#""protocol":"HTTP/2","tls":"TLSv1.2""#) == true)
+      #expect(try it.curl("/f/a.txt?4", isEncrypted: true).text == "a")
+      #expect(named("a.txt?4")?.contains(#""protocol":"HTTP/2","tls":"TLSv1.3""#) == true)
+      #expect(try it.server.stop() == 0)
+    }
+
     /// Limits of a head are those of HTTP/1.1, at each and one past it.
     @Test func limitsOfTheHead() throws {
       let it = try Installation {

@@ -39,10 +39,22 @@ import Testing
     #expect(line["kind"] as? String == "segment")
     #expect(line["request_id"] as? String == "r1")
     #expect(line["range"] as? String == "bytes=0-1")
+    #expect(line["protocol"] as? String == "HTTP/1.1")
+    #expect(line["tls"] == nil)
     #expect(line["referer"] == nil)
     // Each byte is the code point of its number: nothing is lost, whatever it was.
     let agent = try #require(line["user_agent"] as? String)
     #expect(agent.unicodeScalars.map(\.value) == Self.hostile.map { UInt32($0) })
+  }
+
+  @Test func theProtocolIsNamed() throws {
+    var record = Self.record()
+    (record.versionMajor, record.versionMinor, record.tls) = (2, 0, .tls13)
+    #expect(try json(record)["protocol"] as? String == "HTTP/2")
+    #expect(try json(record)["tls"] as? String == "TLSv1.3")
+    (record.versionMajor, record.versionMinor, record.tls) = (1, 0, .tls12)
+    #expect(try json(record)["protocol"] as? String == "HTTP/1.0")
+    #expect(try json(record)["tls"] as? String == "TLSv1.2")
   }
 
   @Test func anAnswerThatWasCutSaysSo() throws {

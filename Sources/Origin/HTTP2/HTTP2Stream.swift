@@ -136,10 +136,7 @@ final class HTTP2Stream {
     owner.counters.count(status: status)
     if owner.snapshot.accessLog != nil || site?.pipeline.logs.isEmpty == false {
       exchange = ExchangeRecord(
-        owner,
-        ExchangeRecord.knowsHead(status: status, site) ? connection.clientAddress : connection.peerAddress,
-        site, status: status, kind: kind,
-        startedNanoseconds: startedNanoseconds)
+        connection, speaking: 2, site, status: status, kind: kind, startedNanoseconds: startedNanoseconds)
     }
   }
 

@@ -23,6 +23,8 @@ public struct AccessRecord: Sendable {
   public var host: [UInt8]
   public var versionMajor: UInt8
   public var versionMinor: UInt8
+  /// Nil on a plain connection.
+  public var tls: TLSVersion?
   public var status: UInt16
   /// Bytes handed to the kernel, heads included.
   public var sentBytes: UInt64

@@ -11,6 +11,8 @@ extension AccessRecord {
     field("method", Array(method.utf8), &line)
     field("host", host, &line)
     field("target", target, &line)
+    field("protocol", Array(protocolName.utf8), &line)
+    if let tls { field("tls", Array(tls.rawValue.utf8), &line) }
     number("status", UInt64(status), &line)
     number("bytes", sentBytes, &line)
     number("duration_us", durationMicroseconds, &line)
@@ -21,6 +23,11 @@ extension AccessRecord {
     if let userAgent { field("user_agent", userAgent, &line) }
     if let traceparent { field("traceparent", traceparent, &line) }
     line.append(contentsOf: "}\n".utf8)
+  }
+
+  /// HTTP/2 and later have no minor version (RFC 9113 §1).
+  private var protocolName: String {
+    versionMajor >= 2 ? "HTTP/\(versionMajor)" : "HTTP/\(versionMajor).\(versionMinor)"
   }
 
   /// The combined log format of Apache and nginx, with the request id behind it.

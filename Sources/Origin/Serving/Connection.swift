@@ -314,8 +314,7 @@ final class Connection: AnsweringConnection {
     state = .responding
     if owner.snapshot.accessLog != nil || site?.pipeline.logs.isEmpty == false {
       exchange = ExchangeRecord(
-        owner, ExchangeRecord.knowsHead(status: status, site) ? clientAddress : peerAddress, site,
-        status: status, kind: kind, startedNanoseconds: startedNanoseconds)
+        self, speaking: 1, site, status: status, kind: kind, startedNanoseconds: startedNanoseconds)
       startedNanoseconds = 0
     } else {
       exchange = nil

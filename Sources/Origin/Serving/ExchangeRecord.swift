@@ -10,22 +10,29 @@ final class ExchangeRecord {
   private let startedNanoseconds: UInt64
   private var record: AccessRecord
 
+  /// - Parameters:
+  ///   - connection: what the request came on.
+  ///   - major: the version of HTTP that is spoken there.
   init(
-    _ owner: OriginLoop, _ client: SocketAddress?, _ site: Site?, status: UInt16, kind: AnswerKind,
+    _ connection: any AnsweringConnection, speaking major: UInt8, _ site: Site?, status: UInt16,
+    kind: AnswerKind,
     startedNanoseconds: UInt64
   ) {
+    let owner = connection.owner
     self.site = site
     // A head that could not be parsed was never dispatched.
     self.startedNanoseconds = startedNanoseconds == 0 ? Self.monotonicNanoseconds() : startedNanoseconds
     // The head of a request that could not be parsed is not shown: its parts are not what they seem.
     let isParsed = Self.knowsHead(status: status, site)
+    let client = isParsed ? connection.clientAddress : connection.peerAddress
     record = AccessRecord(
       site: site?.name, startedMilliseconds: Self.wallMilliseconds(), durationMicroseconds: 0,
       remoteAddress: client?.host ?? "-", method: isParsed ? "\(owner.head.method.name)" : "-",
       target: isParsed ? Self.redacted([UInt8](copying: owner.head.rawTarget), site) : [0x2D],
       host: isParsed ? [UInt8](copying: owner.head.host) : [],
-      versionMajor: isParsed ? owner.head.versionMajor : 1,
-      versionMinor: isParsed ? owner.head.versionMinor : 1,
+      versionMajor: isParsed ? owner.head.versionMajor : major,
+      versionMinor: isParsed ? owner.head.versionMinor : major == 1 ? 1 : 0,
+      tls: (connection.socket.layer as? TLSSession)?.version,
       status: status, sentBytes: 0, kind: kind, requestID: owner.requestID,
       range: isParsed ? Self.copy(owner.head, .range) : nil,
       referer: isParsed ? Self.copy(owner.head, .referer).map { Self.redacted($0, site) } : nil,
@@ -34,7 +41,7 @@ final class ExchangeRecord {
   }
 
   /// Whether the loop's parsed head is that of the request being answered.
-  static func knowsHead(status: UInt16, _ site: Site?) -> Bool {
+  private static func knowsHead(status: UInt16, _ site: Site?) -> Bool {
     status != 400 && status != 414 && status != 431 && status != 408 || site != nil
   }
 

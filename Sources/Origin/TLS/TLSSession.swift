@@ -97,6 +97,9 @@ final class TLSSession: SocketLayer {
     var count: UInt32 = 0
     SSL_get0_alpn_selected(raw, &name, &count)
     return UnsafeBufferPointer(start: name, count: Int(count)).elementsEqual("h2".utf8)
+  /// Nil before the handshake.
+  var version: TLSVersion? { isReady ? TLSVersion(SSL_version(raw)) : nil }
+
   }
 
   // MARK: From the peer
