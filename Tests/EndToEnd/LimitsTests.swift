@@ -195,6 +195,39 @@ extension EndToEnd {
       #expect(try server.stop() == 0)
     }
 
+    @Test func explainTellsWhatLimitsSayOfAClient() throws {
+      let server = try server(
+        "connections_per_address = 2\nrequest_rate_per_address = 1\nrequest_burst_per_address = 5")
+      let held = try clients(2, of: server)
+      try isRefused(server, 429, "connections_per_address")
+      func explain(_ client: String) throws -> String {
+        let admin = "127.0.0.1:\(server.adminPort)"
+        let done = try server.headwater(
+          ["explain", "--client", client, "--admin", admin, "http://localhost/f/notes.txt"])
+        #expect(done.status == 0, "\(done.errors)")
+        return done.text
+      }
+      let told = try explain("127.0.0.1")
+      for line in [
+        #"connections_per_address +2 open connections, then 429"#,
+        #"request_rate_per_address +1 requests a second, 5 at once, then 429"#,
+        #"its connections +2 of 2"#, #"its requests +[0-5] may come now"#,
+        #"refused +1 times by connections_per_address, last at 20[0-9T:.-]+Z"#, #"answer +200 by"#,
+      ] { #expect(told.contains(try Regex(line)), "\(line): \(told)") }
+      let other = try explain("2001:db8::7")
+      #expect(other.contains("2001:db8::/64"))
+      #expect(other.contains(/its connections +0 of 2/))
+      #expect(other.contains("not among the last 1024 refusals"))
+      let wrong = try server.headwater(["explain", "--client", "1.2.3", "/f/notes.txt"])
+      #expect(wrong.status == 1 && wrong.errors.contains("1.2.3 is no IP address"))
+      withExtendedLifetime(held) {}
+      #expect(try server.request("GET", "/limits?client=", admin: true).status == 400)
+      #expect(try server.stop() == 0)
+      // Without a server the configuration still speaks.
+      let alone = try explain("127.0.0.1")
+      #expect(alone.contains("none answers at 127.0.0.1:") && alone.contains("then 429"))
+    }
+
     @Test(arguments: [1, 4, 5, 40]) func pipeline(_ count: Int) throws {
       let server = try server("pipeline = 4")
       let client = try server.connect()

@@ -33,6 +33,39 @@ import Testing
     #expect(limits.request(other, rates, nowMicroseconds: start + 60 * Self.second) == nil)
   }
 
+  @Test func whatIsLeftIsTold() throws {
+    let limits = AddressLimits()
+    let rates = rates(rate: 10, burst: 3)
+    let client = try #require(NetworkAddress("203.0.113.7"))
+    for left in [3, 2, 1] as [UInt64] {
+      #expect(limits.requestsLeft(client, rates, nowMicroseconds: Self.second) == left)
+      #expect(limits.request(client, rates, nowMicroseconds: Self.second) == nil)
+    }
+    #expect(limits.requestsLeft(client, rates, nowMicroseconds: Self.second) == 0)
+    #expect(limits.request(client, rates, nowMicroseconds: Self.second) == 1)
+    #expect(limits.requestsLeft(client, rates, nowMicroseconds: Self.second + 100_000) == 1)
+    #expect(limits.requestsLeft(client, rates, nowMicroseconds: 9 * Self.second) == 3)
+  }
+
+  /// A flood of others drives out what came before it; a subscriber's addresses are one client.
+  @Test func refusalsAreRememberedForAWhile() throws {
+    let refusals = RecentRefusals()
+    let client = try #require(NetworkAddress("2001:db8::1"))
+    refusals.add(.init(client: client, limit: .memory, seconds: 5))
+    refusals.add(.init(client: client, limit: .memory, seconds: 7))
+    let neighbour = try #require(NetworkAddress("2001:db8::2"))
+    refusals.add(.init(client: neighbour, limit: .connections, seconds: 6))
+    let found = refusals.refusals(of: client)
+    #expect(found.map(\.limit) == [.connections, .memory])
+    #expect(found.map(\.count) == [1, 2] && found.map(\.lastSeconds) == [6, 7])
+    for number in 0..<UInt128(RecentRefusals.capacity - 1) {
+      refusals.add(.init(client: NetworkAddress(bits: number, isIPv6: false), limit: .memory, seconds: 9))
+    }
+    #expect(refusals.refusals(of: client).map(\.limit) == [.connections])
+    refusals.add(.init(client: NetworkAddress(bits: 1, isIPv6: false), limit: .memory, seconds: 9))
+    #expect(refusals.refusals(of: client).isEmpty)
+  }
+
   @Test func theTimeToWaitIsTold() throws {
     var table = RateTable()
     let client = try #require(NetworkAddress("::1"))

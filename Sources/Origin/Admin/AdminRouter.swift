@@ -1,4 +1,4 @@
-// The admin listener: health, readiness, metrics and a page for people. Never public.
+// The admin listener: health, readiness, metrics, what limits say of a client, and a page for people. Never public.
 
 import HTTP
 import Loop
@@ -31,11 +31,28 @@ final class AdminRouter: Router {
       return page("text/plain; charset=utf-8", "ready\n")
     case "/metrics":
       return page("text/plain; version=0.0.4; charset=utf-8", Metrics.text(state, origin.snapshot))
+    case "/limits":
+      guard let client = Self.client(request.query) else {
+        return .problem(
+          Problem(
+            status: 400, code: "address-missing", title: "No address",
+            detail: "Ask for /limits?client= with an IPv4 or IPv6 address."), nil)
+      }
+      let lines = ClientLimits.lines(
+        for: client, state, origin.snapshot.configuration.server,
+        nowMicroseconds: ExchangeRecord.monotonicNanoseconds() / 1000)
+      return page("text/plain; charset=utf-8", ClientLimits.page(lines))
     case "/":
       return page("text/html; charset=utf-8", Console.page(state, origin.snapshot))
     default:
       return .problem(.notFound, nil)
     }
+  }
+
+  private static func client(_ query: Span<UInt8>?) -> NetworkAddress? {
+    guard let query else { return nil }
+    let text = String(decoding: [UInt8](copying: query), as: UTF8.self)
+    return text.hasPrefix("client=") ? NetworkAddress(String(text.dropFirst(7))) : nil
   }
 
   private func notReady() -> String? {

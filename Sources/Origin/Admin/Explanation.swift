@@ -18,10 +18,27 @@ public struct Explanation: Sendable {
 
   /// Follows a URL through the configuration and the store, without a server.
   ///
-  /// - Parameter url: absolute (`http://host/path`), or a path, which then goes to the first site.
+  /// - Parameters:
+  ///   - url: absolute (`http://host/path`), or a path, which then goes to the first site.
+  ///   - client: whose request it is, without a port: tokens that are bound to an address and limits go by it. The server
+  ///     that runs under this configuration is asked what it counts of that client.
+  ///   - admin: where that server's admin pages are, if not where the configuration says.
   public init(
-    url: String, _ configuration: Configuration, _ registry: PluginRegistry, _ store: Store
+    url: String, client: String? = nil, admin: String? = nil, _ configuration: Configuration,
+    _ registry: PluginRegistry, _ store: Store
   ) throws(StoreError) {
+    let client = try client.map { text throws(StoreError) in
+      guard let address = NetworkAddress(text) else {
+        throw StoreError(.invalid, operation: "explain", message: "\(text) is no IP address")
+      }
+      return address
+    }
+    let admin = try admin.map { text throws(StoreError) in
+      guard let address = ListenAddress(text) else {
+        throw StoreError(.invalid, operation: "explain", message: "\(text) is no address with a port")
+      }
+      return address
+    }
     let plugins: PluginSet
     do throws(PluginError) { plugins = try PluginSet(configuration, registry) } catch {
       throw StoreError(.invalid, operation: "configuration", message: "\(error)")
@@ -42,14 +59,22 @@ public struct Explanation: Sendable {
       refusal = error.map { "\($0.status) \($0.message)" } ?? "the URL is not complete"
     }
     try target.withHead(refused: refused) { head throws(StoreError) in
-      try follow(head, target.host, sites, plugins, store)
+      try follow(head, target.host, from: client, sites, plugins, store)
     }
     if let refusal { add("refused", refusal) }
+    guard let client else { return }
+    for line in ClientLimits.lines(for: client, configuration.server)
+      + ClientLimits.ask(admin ?? configuration.server.admin, about: client)
+    {
+      add(line.name, line.value)
+    }
   }
 
   private mutating func follow(
-    _ head: borrowing RequestHead, _ host: String, _ sites: SiteTable, _ plugins: PluginSet, _ store: Store
+    _ head: borrowing RequestHead, _ host: String, from client: NetworkAddress?, _ sites: SiteTable,
+    _ plugins: PluginSet, _ store: Store
   ) throws(StoreError) {
+    let peer = client.map { SocketAddress(address: $0.bits, isIPv6: $0.isIPv6, port: 0) }
     let found = host.isEmpty ? sites.sites.first : sites.site(for: head.host)
     guard let site = found else {
       return add("site", "none answers for \(host); add it to the hosts of a site")
@@ -65,10 +90,10 @@ public struct Explanation: Sendable {
     var hasToken = false
     for handler in site.pipeline.access {
       if let signed = handler as? SignedAccess {
-        for line in signed.explain(head, from: { nil }) { add(line.name, line.value) }
+        for line in signed.explain(head, from: { peer }) { add(line.name, line.value) }
       }
       let verdict: String
-      switch handler.check(head, from: { nil }, in: site) {
+      switch handler.check(head, from: { peer }, in: site) {
       case .pass: verdict = "passes"
       case .grant:
         verdict = "passes with a token"

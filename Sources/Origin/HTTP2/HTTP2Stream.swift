@@ -157,7 +157,7 @@ final class HTTP2Stream {
 
   /// Too much waits for workers.
   private func refuse() {
-    owner.note(.workers)
+    owner.note(.workers, of: connection.clientAddress)
     respond(.overloaded, nil)
   }
 

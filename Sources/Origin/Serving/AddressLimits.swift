@@ -35,7 +35,11 @@ final class AddressLimits: Sendable {
 
   /// Who is counted for an address; nil where it is exempt.
   static func key(_ address: NetworkAddress, _ rates: Rates) -> NetworkAddress? {
-    if rates.exempt.contains(address) { return nil }
+    rates.exempt.contains(address) ? nil : subscriber(address)
+  }
+
+  /// An IPv4 address, or the /64 of an IPv6 address.
+  static func subscriber(_ address: NetworkAddress) -> NetworkAddress {
     guard address.isIPv6 else { return address }
     return NetworkAddress(bits: (address.bits >> 64) << 64, isIPv6: true)
   }
@@ -60,11 +64,26 @@ final class AddressLimits: Sendable {
   /// Takes note of a request. Returns nil where it may pass, else the seconds after which one may again, at least 1.
   func request(_ key: NetworkAddress, _ rates: Rates, nowMicroseconds: UInt64) -> UInt64? {
     guard rates.requestsPerSecond > 0 else { return nil }
-    let interval = max(1, 1_000_000 / UInt64(rates.requestsPerSecond))
-    let tolerance = interval * UInt64(max(1, rates.burst) - 1)
+    let (interval, tolerance) = Self.pace(rates)
     return requests.withLock {
       $0.request(key, now: nowMicroseconds, interval: interval, tolerance: tolerance)
     }
+  }
+
+  /// Connections that an address holds.
+  func connectionCount(_ key: NetworkAddress) -> Int { connections.withLock { $0[key, default: 0] } }
+
+  /// How many requests of an address may pass at this moment, one after the other.
+  func requestsLeft(_ key: NetworkAddress, _ rates: Rates, nowMicroseconds: UInt64) -> UInt64 {
+    let (interval, tolerance) = Self.pace(rates)
+    let ahead = requests.withLock { $0.ahead(key, now: nowMicroseconds) }
+    return ahead > tolerance ? 0 : (tolerance - ahead) / interval + 1
+  }
+
+  /// From one allowed request to the next, and how far ahead of its time one may come; in microseconds.
+  private static func pace(_ rates: Rates) -> (interval: UInt64, tolerance: UInt64) {
+    let interval = max(1, 1_000_000 / UInt64(max(1, rates.requestsPerSecond)))
+    return (interval, interval * UInt64(max(1, rates.burst) - 1))
   }
 
   /// Addresses that hold connections; for tests.
@@ -111,6 +130,14 @@ struct RateTable: ~Copyable {
     }
     entries[place] = Entry(key: key, emptyAt: emptyAt + interval)
     return nil
+  }
+
+  /// How far ahead of its time an address is, in microseconds.
+  func ahead(_ key: NetworkAddress, now: UInt64) -> UInt64 {
+    if entries.isEmpty { return 0 }
+    let first = Int(hash(key) % UInt64(Self.setCount)) * Self.ways
+    let entry = entries[first..<first + Self.ways].first { $0.emptyAt > now && $0.key == key }
+    return entry.map { $0.emptyAt - now } ?? 0
   }
 
   /// The finaliser of SplitMix64 over both halves, with a key of this process so that nobody can aim at a set.

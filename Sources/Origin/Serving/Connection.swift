@@ -199,7 +199,7 @@ final class Connection: AnsweringConnection {
   }
 
   private func refuseForWorkers() {
-    owner.note(.workers)
+    owner.note(.workers, of: clientAddress)
     respond(problem: .overloaded, site: nil, isHead: owner.head.method == .head)
   }
 

@@ -74,7 +74,7 @@ final class LoopHosts: Sendable {
   ) throws -> SocketAddress {
     let state = state
     return try Self.onLoop(host.loop) {
-      let refuse: (Int32) -> Void = { _ in host.origin?.note(.descriptors) }
+      let refuse: (Int32) -> Void = { _ in host.origin?.note(.descriptors, of: nil) }
       let accept: (Socket) -> Void = { socket in
         guard let origin = host.origin else { return socket.close() }
         switch place.role {

@@ -103,7 +103,7 @@ extension OriginLoop {
   /// - Parameter client: asked for only where there is a limit by address.
   func refusal(ofRequestFrom client: () -> SocketAddress?) -> Problem? {
     if counters.heldBytes.value > limits.memoryBytes {
-      note(.memory)
+      note(.memory, of: client())
       var problem = Problem.overloaded
       // An idle connection holds memory too.
       problem.closesConnection = true
@@ -114,7 +114,7 @@ extension OriginLoop {
       let seconds = server.addressLimits.request(
         key, rates, nowMicroseconds: ExchangeRecord.monotonicNanoseconds() / 1000)
     else { return nil }
-    note(.requestRatePerAddress)
+    note(.requestRatePerAddress, of: client)
     return Limit.requestRatePerAddress.problem(retryAfterSeconds: seconds)
   }
 
@@ -126,8 +126,10 @@ extension OriginLoop {
   }
 
   /// Ends a connection at the door, with an answer where HTTP is spoken from the first byte.
-  func refuse(_ socket: Socket, _ limit: Limit, answers: Bool) {
-    note(limit)
+  ///
+  /// - Parameter client: where a proxy has said it; else the socket's peer.
+  func refuse(_ socket: Socket, _ limit: Limit, answers: Bool, client: SocketAddress? = nil) {
+    note(limit, of: client ?? socket.remoteAddress)
     guard answers, farewells < Self.mostFarewells else { return socket.close() }
     let problem = limit.problem()
     counters.count(status: problem.status)
@@ -141,7 +143,12 @@ extension OriginLoop {
   }
 
   /// Counts a refusal, and tells the operator now and then.
-  func note(_ limit: Limit) {
+  ///
+  /// - Parameter client: nil where it is not known.
+  func note(_ limit: Limit, of client: SocketAddress?) {
+    if let client {
+      server.refusals.add(.init(client: client.network, limit: limit, seconds: loop.wallSeconds))
+    }
     counters.refusals[limit.index].count.add(1)
     refused[limit.index].count += 1
     let now = loop.wallSeconds

@@ -150,7 +150,7 @@ final class OriginLoop: Router {
       key = connectionKey(of: address, rates)
       if let key, !server.addressLimits.open(key, rates) {
         clientClosed()
-        return refuse(socket, .connectionsPerAddress, answers: !isTLS)
+        return refuse(socket, .connectionsPerAddress, answers: !isTLS, client: client)
       }
     }
     if isTLS, let hosts = tls.hosts, let session = TLSSession(tls, hosts) { socket.add(session) }

@@ -27,6 +27,7 @@ final class ServerState: Sendable {
   let logger: Logger
   let connectionLimit: Int
   let addressLimits = AddressLimits()
+  let refusals = RecentRefusals()
   let startedSeconds: Int64
   let counters: [LoopCounters]
   private let waiting: Mutex<(loops: Int, drained: @Sendable () -> Void)>
