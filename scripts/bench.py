@@ -10,7 +10,8 @@
 HTTP/1.1 on loopback, plain unless a row says TLS or HTTP/2, warm page cache unless one says cold. Server and client share
 the cores, so the rate shows both; the CPU time of the server for one request (user and system, from /proc) shows the server
 alone. nginx reads the very files of Headwater's storage (hard links); what Headwater makes on request was
-fetched from it before, and nginx sends that as static files. A difference in the bytes ends the run. nginx runs
+fetched from it before, and nginx sends that as static files. A difference in the bytes ends the run. TLS has the
+same certificate, ciphers and groups on both sides. nginx runs
 twice: as Debian's nginx.conf has it, which the ratios and the limits are beside, and tuned: without `tcp_nopush`.
 """
 
@@ -196,6 +197,10 @@ http {{
     ssl_certificate {folder.parent}/tls.pem;
     ssl_certificate_key {folder.parent}/tls.key;
     ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_prefer_server_ciphers on;
+    ssl_ciphers ECDHE+AES128+AESGCM:ECDHE+AESGCM:ECDHE+CHACHA20;
+    ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256;
+    ssl_ecdh_curve X25519:prime256v1:secp384r1;
     root {self.root};
   }}
 }}

@@ -105,6 +105,10 @@ extension Socket {
     if layered.hasBacklog { return waitUntilWritable { [self] in drainBacklog() } }
     layered.backlog = []
     layered.backlogSent = 0
+    if isLingering {
+      stopWaiting()
+      return finishLingering()
+    }
     guard let waiter = layered.waiter.take() else { return stopWaiting() }
     waiter()
   }

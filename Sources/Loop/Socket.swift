@@ -83,10 +83,12 @@ public final class Socket {
   /// The rest of a connection whose answer has been sent: how much more input is thrown away, and until when.
   private final class Lingering {
     var remainingBytes: Int
-    let timer: Timer
+    let withinMilliseconds: UInt64
+    var timer: Timer
 
-    init(remainingBytes: Int, timer: Timer) {
+    init(remainingBytes: Int, withinMilliseconds: UInt64, timer: Timer) {
       self.remainingBytes = remainingBytes
+      self.withinMilliseconds = withinMilliseconds
       self.timer = timer
     }
   }
@@ -203,6 +205,12 @@ extension Socket {
   private func didRead(_ count: Int, _ base: UnsafeMutablePointer<CChar>?) {
     if let lingering {
       lingering.remainingBytes -= max(count, 0)
+      if count == Int(UV_EOF.rawValue), hasBacklog {
+        // It has said all, and still reads.
+        isReading = false
+        isInputEnded = true
+        return
+      }
       if count < 0 || lingering.remainingBytes <= 0 { close() }
       return
     }
@@ -264,12 +272,40 @@ extension Socket {
   public func closeLingering(discardingBytes: Int = 1 << 20, withinMilliseconds: UInt64 = 2000) {
     loop.preconditionOnLoop()
     guard isOpen, lingering == nil else { return }
-    if let layered { layered.layer.socketWillEnd(self) }
-    let timer = loop.schedule(afterMilliseconds: withinMilliseconds) { [self] in close() }
-    lingering = Lingering(remainingBytes: discardingBytes, timer: timer)
-    shutdownWrite()
+    layered?.layer.socketWillEnd(self)
+    linger(discardingBytes: discardingBytes, withinMilliseconds: withinMilliseconds)
+  }
+
+  /// Ends the connection to a peer that has said that it sends nothing more: it gets all that was sent without being waited
+  /// for. Like ``close()`` but for a layer, which says its goodbye and is waited for where the kernel does not take that.
+  public func closeAfterLastRequest() {
+    loop.preconditionOnLoop()
+    guard isOpen, lingering == nil else { return }
+    layered?.layer.socketWillEnd(self)
+    if hasBacklog { linger(discardingBytes: 1 << 20, withinMilliseconds: 2000) } else { close() }
+  }
+
+  /// How long a peer may take for a layer's last bytes.
+  private static let backlogMilliseconds: UInt64 = 60_000
+
+  private func linger(discardingBytes: Int, withinMilliseconds: UInt64) {
+    // What a layer has left is an answer that the peer is slow to take: it gets the time that it would get for any.
+    let time = hasBacklog ? Self.backlogMilliseconds : withinMilliseconds
+    let timer = loop.schedule(afterMilliseconds: time) { [self] in close() }
+    lingering = Lingering(
+      remainingBytes: discardingBytes, withinMilliseconds: withinMilliseconds, timer: timer)
+    if !hasBacklog { shutdownWrite() }
     // After the peer's end, reading reports it again, which closes.
     if !isReading { startRawReading() }
+  }
+
+  /// The backlog of a connection that lingers is gone.
+  func finishLingering() {
+    guard let lingering else { return }
+    if isInputEnded { return close() }
+    lingering.timer.cancel()
+    lingering.timer = loop.schedule(afterMilliseconds: lingering.withinMilliseconds) { [self] in close() }
+    shutdownWrite()
   }
 
   private func closeHandle() {

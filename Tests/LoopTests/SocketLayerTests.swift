@@ -64,6 +64,25 @@ struct SocketLayerTests {
     }
   }
 
+  /// However an orderly end comes about, and whether the peer has ended its side or not.
+  @Test(arguments: [(false, false), (false, true), (true, false), (true, true)])
+  func theBacklogArrivesBeforeTheEnd(isLastRequest: Bool, peerHasEnded: Bool) throws {
+    try withLoop { loop in
+      var random = SplitMix64(seed: 43)
+      let bytes = random.bytes(6 << 20)
+      let server = try ServerUnderTest(loop) { [bytes] socket in
+        socket.add(MaskingLayer())
+        _ = bytes.withUnsafeBytes { socket.send($0) }
+        #expect(socket.hasBacklog)
+        if isLastRequest { socket.closeAfterLastRequest() } else { socket.closeLingering() }
+      }
+      let client = try BlockingClient(server.address, receiveBufferBytes: 8192)
+      if peerHasEnded { client.shutdownWrite() }
+      #expect(client.readAll() == bytes.map { $0 ^ 0xA5 } + [MaskingLayer.goodbye])
+      try server.close()
+    }
+  }
+
   @Test func nothingPassesAfterTheClose() throws {
     try withLoop { loop in
       let results = Mailbox<[SendResult]>()

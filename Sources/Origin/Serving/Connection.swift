@@ -41,6 +41,8 @@ final class Connection: AnsweringConnection {
   /// The body being sent; `Connection+Transfer.swift` carries it through its turns.
   var transfer: Transfer?
   private var keepsAlive = true
+  /// The client has said that this request is its last.
+  private var isLastOfClient = false
   /// A request body still to be thrown away before the next head.
   private var body = DiscardedBody()
   private var exchange: ExchangeRecord?
@@ -205,7 +207,8 @@ final class Connection: AnsweringConnection {
 
   /// What the head says about its body, and about the connection after it.
   private func prepareBody() {
-    keepsAlive = owner.head.keepAlive && !owner.isDraining && answers + 1 < owner.limits.requestsPerConnection
+    isLastOfClient = !owner.head.keepAlive
+    keepsAlive = !isLastOfClient && !owner.isDraining && answers + 1 < owner.limits.requestsPerConnection
     body = DiscardedBody(of: owner.head)
     // A client that waits for 100 Continue may send its body or not once it has the final status: the
     // next head could not be told from the body.
@@ -378,8 +381,10 @@ final class Connection: AnsweringConnection {
     guard state != .closed, state != .lingering else { return }
     state = .lingering
     owner.deadlines.cancel(deadline)
+    // Nothing is on its way that could make the kernel reset the connection under the answer.
+    let isQuiet = isLastOfClient && body.isOver && pending.isEmpty
     pending = []
-    socket.closeLingering()
+    if isQuiet { socket.closeAfterLastRequest() } else { socket.closeLingering() }
   }
 
   /// Gives an idle connection the drain's grace time for its last request. Whatever the connection is at, the client has not

@@ -5,7 +5,8 @@
 //
 // OpenSSL reads and writes through a BIO of our own. Reading takes bytes straight from the loop's read buffer. Writing
 // gathers the records of one call in the loop's buffer, which leaves by one `send`: 64 KiB of body are four records and one
-// system call. Records are 16 KiB, but at the beginning, and after a pause, of a size that fits a packet, so that a client
+// system call. What is sent while bytes are being read is gathered too, up to 16 KiB, and leaves when they are used up: the
+// end of a handshake, the ticket, a small answer and the goodbye are one packet. Records are 16 KiB, but at the beginning, and after a pause, of a size that fits a packet, so that a client
 // can open the first without waiting for a second round trip.
 //
 // The handshake runs on the loop; it is due within the time for a request head. A session that idles owns no buffer: what
@@ -33,6 +34,8 @@ final class TLSShared {
   let ticketKeys: TLSTicketKeys
   let counters: LoopCounters
   let loop: EventLoop
+  /// Whose records lie in the buffer; nil where it is empty.
+  fileprivate var gatherer: TLSSession?
   /// The contexts in force.
   var hosts: TLSHosts?
 
@@ -46,10 +49,11 @@ final class TLSShared {
 final class TLSSession: SocketLayer {
   /// The plain bytes of a small record: with what TLS adds, and TCP and IPv6 with their options, they fit 1,500 bytes.
   private static let smallRecordBytes = 1369
-  private static let largeRecordBytes = 16 << 10
   /// So many bytes leave in small records first.
   private static let smallRecordsBytes = 12 * smallRecordBytes
   private static let pauseMilliseconds: UInt64 = 1000
+  /// So many bytes of records wait for the end of what is being read.
+  private static let gatheredWhileReadingBytes = 16 << 10
 
   let shared: TLSShared
   /// What the client's name has led to.
@@ -57,6 +61,8 @@ final class TLSSession: SocketLayer {
   fileprivate let hosts: TLSHosts
   private let raw: OpaquePointer
   private var isReady = false
+  private var isReading = false
+  private var hasTicket = false
   private var hasEnded = false
 
   /// Bytes from the peer that OpenSSL has not taken yet, during `didRead` alone.
@@ -91,15 +97,15 @@ final class TLSSession: SocketLayer {
   /// Whose certificate the client has shown; nil where none was asked for.
   var clientAuthority: TLSClientAuthority? { isReady ? context.clientAuthority : nil }
 
+  /// Nil before the handshake.
+  var version: TLSVersion? { isReady ? TLSVersion(SSL_version(raw)) : nil }
+
   /// Whether client and server have agreed on HTTP/2 (ALPN, RFC 7301).
   var speaksHTTP2: Bool {
     var name: UnsafePointer<UInt8>?
     var count: UInt32 = 0
     SSL_get0_alpn_selected(raw, &name, &count)
     return UnsafeBufferPointer(start: name, count: Int(count)).elementsEqual("h2".utf8)
-  /// Nil before the handshake.
-  var version: TLSVersion? { isReady ? TLSVersion(SSL_version(raw)) : nil }
-
   }
 
   // MARK: From the peer
@@ -107,19 +113,21 @@ final class TLSSession: SocketLayer {
   func socket(_ socket: Socket, didRead bytes: UnsafeRawBufferPointer) {
     guard !hasEnded else { return }
     input = bytes
+    isReading = true
     self.socket = socket
     if !isReady { shakeHands(socket) }
-    while isReady, !hasEnded, socket.isOpen {
+    // Whatever OpenSSL has taken and not handed on is part of a record.
+    while isReady, !hasEnded, !input.isEmpty, socket.isOpen {
       ERR_clear_error()
       let count = SSL_read(raw, shared.buffers.opened.baseAddress, Int32(shared.buffers.opened.count))
       guard count > 0 else {
         readEnded(count, socket)
         break
       }
-      flush()
       // The owner may answer within this call, which writes.
       socket.deliver(UnsafeRawBufferPointer(rebasing: shared.buffers.opened[..<Int(count)]))
     }
+    isReading = false
     flush()
     input = UnsafeRawBufferPointer(start: nil, count: 0)
   }
@@ -127,7 +135,6 @@ final class TLSSession: SocketLayer {
   private func shakeHands(_ socket: Socket) {
     ERR_clear_error()
     let result = SSL_do_handshake(raw)
-    flush()
     if result == 1 {
       isReady = true
       shared.counters.tlsHandshakes.add(1)
@@ -151,7 +158,6 @@ final class TLSSession: SocketLayer {
     default:
       ERR_clear_error()
       hasEnded = true
-      flush()
       socket.closeLingering()
     }
   }
@@ -163,10 +169,16 @@ final class TLSSession: SocketLayer {
     let now = shared.loop.nowMilliseconds
     if now - lastSendMilliseconds > Self.pauseMilliseconds { sentInSmallRecords = 0 }
     lastSendMilliseconds = now
+    if !hasTicket {
+      // Leaves before the first bytes and with them. TLS 1.2 has had its ticket in the handshake, and refuses.
+      hasTicket = true
+      SSL_new_session_ticket(raw)
+    }
     var sent = 0
     while sent < bytes.count, !isBroken {
       let isSmall = sentInSmallRecords < Self.smallRecordsBytes
-      let count = min(bytes.count - sent, isSmall ? Self.smallRecordBytes : Self.largeRecordBytes)
+      // OpenSSL makes large records of what is more than one.
+      let count = isSmall ? min(bytes.count - sent, Self.smallRecordBytes) : bytes.count - sent
       ERR_clear_error()
       guard SSL_write(raw, bytes.baseAddress?.advanced(by: sent), Int32(count)) == Int32(count) else {
         ERR_clear_error()
@@ -176,17 +188,17 @@ final class TLSSession: SocketLayer {
       sent += count
       if isSmall { sentInSmallRecords += count }
     }
-    flush()
+    if !isReading || gatheredCount > Self.gatheredWhileReadingBytes { flush() }
     return !isBroken
   }
 
   func socketWillEnd(_ socket: Socket) {
+    defer { flush() }
     guard isReady, !hasEnded, !isBroken else { return }
     ERR_clear_error()
     // Says close_notify; the peer's own is not waited for.
     SSL_shutdown(raw)
     ERR_clear_error()
-    flush()
   }
 
   /// Hands the gathered records to the kernel.
@@ -194,6 +206,7 @@ final class TLSSession: SocketLayer {
     guard gatheredCount > 0, let socket else { return }
     let records = UnsafeRawBufferPointer(rebasing: shared.buffers.gathered[..<gatheredCount])
     gatheredCount = 0
+    shared.gatherer = nil
     if !socket.sendAll(records) { isBroken = true }
   }
 
@@ -209,6 +222,10 @@ final class TLSSession: SocketLayer {
 
   fileprivate func gather(_ source: UnsafeRawPointer, _ count: Int) {
     let buffer = shared.buffers.gathered
+    if shared.gatherer !== self {
+      shared.gatherer?.flush()
+      shared.gatherer = self
+    }
     if gatheredCount + count > buffer.count { flush() }
     guard count <= buffer.count else {
       // A chain of many certificates.
