@@ -162,6 +162,12 @@ extension EndToEnd {
       it.server.signal(SIGHUP)
       #expect(it.server.logLine { $0.contains("configuration reloaded") } != nil)
       #expect(try it.client(["-servername", "a.test", version, "-sess_in", ticket]).contains("Reused, TLSv"))
+      // Nor does a client notice that another process has taken over, or yet another.
+      for _ in 0..<2 {
+        try it.server.restart()
+        #expect(
+          try it.client(["-servername", "a.test", version, "-sess_in", ticket]).contains("Reused, TLSv"))
+      }
       #expect(try it.server.stop() == 0)
     }
 

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import Origin
@@ -34,6 +35,33 @@ import Testing
     let first = try #require(keys.current(lifetimeSeconds: Self.day, nowSeconds: 10_000))
     let second = try #require(keys.current(lifetimeSeconds: Self.day, nowSeconds: 5000))
     #expect(first.name != second.name)
+  }
+
+  @Test func keysOfTicketsAreHandedOver() throws {
+    let keys = TLSTicketKeys()
+    #expect(keys.handOver() == nil, "there are none yet")
+    for seconds in [1000, 1000 + Self.day / 2] {
+      _ = try #require(keys.current(lifetimeSeconds: Self.day, nowSeconds: seconds))
+    }
+    let descriptor = try #require(keys.handOver())
+    #expect(write(descriptor, [0], 1) == -1, "it is sealed")
+    let heir = TLSTicketKeys()
+    heir.inherit(from: [TLSTicketKeys.variable: "\(descriptor)"])
+    #expect(fcntl(descriptor, F_GETFD) == -1, "it is closed")
+    #expect(heir.all.count == 2 && heir.all.map(\.name) == keys.all.map(\.name))
+    #expect(heir.all.map(\.cipherKey) == keys.all.map(\.cipherKey))
+    #expect(heir.all.map(\.macKey) == keys.all.map(\.macKey))
+    #expect(heir.all.map(\.madeSeconds) == [1000 + Self.day / 2, 1000])
+    let bytes = TLSTicketKeys.encode(keys.all)
+    for wrong in [[], Array(bytes.dropLast()), bytes + [0], Array("HWTK2".utf8) + bytes.dropFirst(5)] {
+      #expect(TLSTicketKeys.decode(wrong) == nil)
+    }
+    #expect(TLSTicketKeys.decode(bytes + bytes.dropFirst(5) + bytes.dropFirst(5)) == nil, "too many")
+    for text in ["", "x", "-1", "2", "999999"] {
+      let none = TLSTicketKeys()
+      none.inherit(from: [TLSTicketKeys.variable: text])
+      #expect(none.all.isEmpty)
+    }
   }
 
   // MARK: - Names

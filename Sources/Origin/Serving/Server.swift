@@ -137,6 +137,7 @@ public final class Server: Sendable {
     let tls = try TLSHosts(configuration)
     let snapshot = Self.snapshot(configuration, plugins, log, tls, outgoing: threads.loops[0], logger)
     inForce = Mutex(InForce(snapshot: snapshot, plugins: plugins))
+    state.ticketKeys.inherit(from: environment)
   }
 
   /// Serves until SIGTERM or SIGINT and a drain.
@@ -234,7 +235,9 @@ public final class Server: Sendable {
     do {
       let listeners = try hosts.duplicateListeners()
       defer { for descriptor in listeners.flatMap(\.descriptors) { close(descriptor) } }
-      let successor = try Successor(launch, listeners)
+      let ticketKeys = state.ticketKeys.handOver()
+      defer { if let ticketKeys { close(ticketKeys) } }
+      let successor = try Successor(launch, listeners, ticketKeys: ticketKeys)
       logger.notice("rolling restart: process \(successor.id) starts")
       restart.withLock {
         $0.starting = successor.id

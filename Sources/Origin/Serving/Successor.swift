@@ -6,7 +6,7 @@
 // connections in it.
 //
 //   old                                       new
-//   SIGUSR2: duplicate every listener
+//   SIGUSR2: duplicate every listener, write the ticket keys to memory
 //   posix_spawn ────────────────────────────► read the configuration, open the store, adopt the listeners
 //   wait for the pipe                         accept
 //        ◄──────────────── one byte ───────── say so
@@ -35,8 +35,10 @@ struct Successor: Sendable {
   let id: pid_t
   private let pipe: Int32
 
-  /// Starts the program with listening sockets, whose descriptors stay the caller's own.
-  init(_ launch: Launch, _ listeners: [InheritedListeners.Group]) throws(InheritanceError) {
+  /// Starts the program with listening sockets and a file of ticket keys, whose descriptors stay the caller's own.
+  init(
+    _ launch: Launch, _ listeners: [InheritedListeners.Group], ticketKeys: Int32? = nil
+  ) throws(InheritanceError) {
     guard let program = launch.arguments.first else {
       throw InheritanceError("the program's path is unknown")
     }
@@ -45,7 +47,7 @@ struct Successor: Sendable {
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     defer { close(ends[1]) }
     do throws(InheritanceError) {
-      id = try Self.spawn(program, launch, listeners, ready: ends[1])
+      id = try Self.spawn(program, launch, listeners, ready: ends[1], ticketKeys)
     } catch {
       close(ends[0])
       throw error
@@ -73,10 +75,13 @@ struct Successor: Sendable {
   }
 
   private static func spawn(
-    _ program: String, _ launch: Launch, _ listeners: [InheritedListeners.Group], ready: Int32
+    _ program: String, _ launch: Launch, _ listeners: [InheritedListeners.Group], ready: Int32,
+    _ ticketKeys: Int32?
   ) throws(InheritanceError) -> pid_t {
     let first = InheritedListeners.firstDescriptor
-    let wanted = listeners.flatMap(\.descriptors) + [ready]
+    let sockets = listeners.flatMap(\.descriptors)
+    let readyNumber = first + Int32(sockets.count)
+    let wanted = sockets + [ready] + (ticketKeys.map { [$0] } ?? [])
     let end = first + Int32(wanted.count)
     // Copies above all targets, so that no `dup2` below overwrites what another one is about to copy.
     let sources = wanted.map { fcntl($0, F_DUPFD_CLOEXEC, end) }
@@ -98,9 +103,10 @@ struct Successor: Sendable {
     posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
 
     var environment = launch.environment
-    for name in InheritedListeners.variables { environment[name] = nil }
+    for name in InheritedListeners.variables + [TLSTicketKeys.variable] { environment[name] = nil }
+    if ticketKeys != nil { environment[TLSTicketKeys.variable] = "\(readyNumber + 1)" }
     environment[InheritedListeners.variable] = InheritedListeners.text(
-      renumbered(listeners, from: first), ready: end - 1)
+      renumbered(listeners, from: first), ready: readyNumber)
     let argv = launch.arguments.map { strdup($0) } + [nil]
     let envp = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
     defer { for pointer in argv + envp { free(pointer) } }

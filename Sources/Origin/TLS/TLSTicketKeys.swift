@@ -3,8 +3,8 @@
 // A ticket holds the state of a session, encrypted under a key that all loops share, so that a client that comes back is
 // spared a handshake whichever loop it meets, and the server keeps nothing for it (RFC 5077 §4, RFC 8446 §4.6.1). Whoever
 // learns a key can read the tickets that it sealed, so keys do not live long: a new one is made every half lifetime of a
-// ticket, and one and a half lifetimes after it was made it opens nothing any more. They are random, live in memory alone, and
-// end with the process. A reload of the configuration keeps them.
+// ticket, and one and a half lifetimes after it was made it opens nothing any more. They are random and live in memory alone. A
+// reload keeps them, a rolling restart hands them over (`TLSTicketKeys+HandOver.swift`); otherwise they end with the process.
 
 internal import COpenSSL
 import Glibc
@@ -20,6 +20,11 @@ final class TLSTicketKeys: Sendable {
 
   /// Newest first; never empty once one was asked for.
   private let keys = Mutex<[Key]>([])
+
+  /// As they are now.
+  var all: [Key] { keys.withLock { $0 } }
+
+  func replace(with keys: [Key]) { self.keys.withLock { $0 = keys } }
 
   /// The key that seals, made anew when the newest is older than half a lifetime.
   func current(lifetimeSeconds: Int64, nowSeconds: Int64) -> Key? {
