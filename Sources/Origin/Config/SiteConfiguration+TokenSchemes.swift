@@ -105,12 +105,15 @@ extension SiteConfiguration.Signing {
     public var keys: [SiteConfiguration.Credential]
     public var publicKeys: [SiteConfiguration.PublicCredential]
     public var issuers: [String]
+    /// Values of `aud` that mean this server; a token without `aud` is for everybody.
+    public var audiences: [String]
     public var name: String
 
     init(_ table: ConfigTable) {
       keys = SiteConfiguration.credentials(table.tables("keys"))
       publicKeys = SiteConfiguration.publicCredentials(table.tables("public_keys"))
       issuers = table.strings("issuers")
+      audiences = table.strings("audiences")
       name = table.string("name")
     }
 
@@ -123,11 +126,15 @@ extension SiteConfiguration.Signing {
           example: "[{ id = \"k1\", secret_file = \"secrets/cat.key\" }]"),
         .tables(
           "public_keys", of: publicKeyKeys, identity: "id",
-          "Public keys of ECDSA over P-256 with SHA-256, as PEM; the id is the `kid` of tokens.",
+          "Public keys as PEM, ECDSA over P-256 (ES256) or RSA (PS256); the id is the `kid` of tokens.",
           example: "[{ id = \"issuer-1\", public_key = \"secrets/cat.pem\" }]"),
         .strings(
           "issuers", default: [], of: .nonEmpty, "Values of `iss` that are let in.",
           example: ["issuer.example"]),
+        .strings(
+          "audiences", default: [], of: .nonEmpty,
+          "Values of `aud` that mean this site. Tokens that name an audience, and none of these, are refused.",
+          example: ["https://media.example.com"]),
         .string(
           "name", default: "CTA-Common-Access-Token", .fieldName,
           "The name of the parameter, the cookie or the header field.", example: "cat"),

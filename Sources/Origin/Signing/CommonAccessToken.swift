@@ -2,27 +2,30 @@
 //
 //     base64url without padding of
 //     61( 17([ protected, unprotected, payload, tag ]) )          COSE_Mac0, HMAC-SHA256
-//     61( 18([ protected, unprotected, payload, signature ]) )    COSE_Sign1, ECDSA P-256 with SHA-256
+//     61( 18([ protected, unprotected, payload, signature ]) )    COSE_Sign1, ECDSA P-256 with SHA-256 (ES256), or
+//                                                                 RSASSA-PSS with SHA-256 (PS256, RFC 8230)
 //
 // The outer tag 61 may be left out. `protected` is a byte string that holds the map { 1: algorithm, 4: key id }; the key id
 // may be in the unprotected map. `payload` holds the claims:
 //
 //     1 iss   2 sub   3 aud   4 exp   5 nbf   6 iat   7 cti   308 catreplay   310 catv   312 catu   313 catm   323 catr …
 //
-// Understood are iss, exp, nbf, catv (1), catu, catm and catreplay (0, which permits it); sub, iat and cti say nothing that
-// could refuse a request. A token with any other claim, or with a part of catu that is not understood, is refused: a
-// claim is a condition, and one that is not looked at would be no condition (CTA-5007 §4).
+// Understood are iss, aud, exp, nbf, catv (1), catu, catm and catreplay (0, which permits it); sub, iat and cti say nothing
+// that could refuse a request. A token with any other claim, or with a part of catu that is not understood, is refused: a
+// claim is a condition, and one that is not looked at would be no condition (CTA-5007 §4). That holds for regular
+// expressions in catu, which need an engine with a bound on its time, and for catr: a token is renewed by whoever issues it.
 
 /// A token in its COSE wrapping.
 struct CommonAccessToken: Sendable, Equatable {
   enum Algorithm: Int64, Sendable {
     case hmacSHA256 = 5
     case es256 = -7
+    case ps256 = -37
   }
 
   var algorithm: Algorithm
   var keyID: [UInt8]?
-  /// The 32 bytes of a MAC, or r and s of a signature, 32 bytes each.
+  /// The 32 bytes of a MAC; r and s of ES256, 32 bytes each; as long as the key for PS256.
   var signature: [UInt8]
   /// What it is over: the Sig_structure or MAC_structure (RFC 9052 §4.4, §6.3).
   var signed: [UInt8]
@@ -44,6 +47,7 @@ struct CommonAccessToken: Sendable, Equatable {
     switch (kind, algorithm) {
     case (17, .hmacSHA256) where signature.count == 32: break
     case (18, .es256) where signature.count == 64: break
+    case (18, .ps256) where signature.count >= 256: break
     default: return nil
     }
     let ids = [header.value(4), parts[1].value(4)].compactMap { $0 }
@@ -65,6 +69,8 @@ struct CommonAccessToken: Sendable, Equatable {
 /// What a token claims, every claim of it understood.
 struct AccessClaims: Sendable, Equatable {
   var issuer: String?
+  /// Nil: whoever understands it.
+  var audiences: [String]?
   var expiresSeconds: Int64
   var notBeforeSeconds: Int64?
   /// Nil: all.
@@ -82,6 +88,7 @@ struct AccessClaims: Sendable, Equatable {
       case exact = 0
       case prefix, suffix, contains
       case sha256 = -1
+      case sha512t256 = -2
     }
 
     var part: Part
@@ -104,17 +111,15 @@ struct AccessClaims: Sendable, Equatable {
     for (key, value) in claims {
       switch (key, value) {
       case (.integer(1), .text(let text)): issuer = text
+      case (.integer(3), .text(let text)): audiences = [text]
+      case (.integer(3), .array(let items)): audiences = try Self.texts(items, in: "aud")
       case (.integer(2), .text), (.integer(6), .integer), (.integer(7), .bytes): continue
       case (.integer(4), .integer(let seconds)): expires = seconds
       case (.integer(5), .integer(let seconds)): notBeforeSeconds = seconds
       case (.integer(308), .integer(0)): continue
       case (.integer(310), .integer(let number)): version = number
       case (.integer(312), .map(let parts)): url = try Self.matches(parts)
-      case (.integer(313), .array(let items)):
-        methods = try items.map { item throws(Refusal) in
-          guard case .text(let method) = item else { throw Refusal(reason: "catm holds what is no method") }
-          return method
-        }
+      case (.integer(313), .array(let items)): methods = try Self.texts(items, in: "catm")
       default: throw Refusal(reason: "the claim \(Self.shown(key)) is not understood here")
       }
     }
@@ -126,9 +131,24 @@ struct AccessClaims: Sendable, Equatable {
     expiresSeconds = expires
   }
 
+  private static func texts(_ items: [CBORItem], in claim: String) throws(Refusal) -> [String] {
+    try items.map { item throws(Refusal) in
+      guard case .text(let text) = item else { throw Refusal(reason: "\(claim) holds what is no text") }
+      return text
+    }
+  }
+
+  /// Claims of CTA-5007 that are refused, by their names.
+  private static let names: [Int64: String] = [
+    8: "cnf", 308: "catreplay, other than 0,", 309: "catpor", 311: "catnip", 314: "catalpn", 315: "cath",
+    316: "catgeoiso3166", 317: "catgeocoord", 318: "catgeoalt", 319: "cattpk", 320: "catifdata",
+    321: "catdpop",
+    322: "catif", 323: "catr",
+  ]
+
   private static func shown(_ key: CBORItem) -> String {
     switch key {
-    case .integer(let number): "\(number)"
+    case .integer(let number): names[number] ?? "\(number)"
     case .text(let text): text
     default: "of that name"
     }
@@ -143,12 +163,16 @@ struct AccessClaims: Sendable, Equatable {
         case .map(let conditions) = value
       else { throw Refusal(reason: "catu names a part of the URL that is not understood here") }
       for (kind, value) in conditions {
+        if kind == .integer(4) {
+          throw Refusal(reason: "catu has a regular expression, which is not understood here")
+        }
         guard case .integer(let number) = kind, let kind = URLMatch.Kind(rawValue: number) else {
           throw Refusal(reason: "catu matches in a way that is not understood here")
         }
         switch (kind, value) {
-        case (.sha256, .bytes(let digest)): matches.append(URLMatch(part: part, kind: kind, value: digest))
-        case (.sha256, _): throw Refusal(reason: "catu has a digest that is none")
+        case (.sha256, .bytes(let digest)), (.sha512t256, .bytes(let digest)):
+          matches.append(URLMatch(part: part, kind: kind, value: digest))
+        case (.sha256, _), (.sha512t256, _): throw Refusal(reason: "catu has a digest that is none")
         case (_, .text(let text)): matches.append(URLMatch(part: part, kind: kind, value: Array(text.utf8)))
         default: throw Refusal(reason: "catu compares with what is no text")
         }
@@ -162,7 +186,7 @@ struct AccessClaims: Sendable, Equatable {
     !url.contains { match in
       switch match.part {
       case .path, .fileName, .stem, .fileExtension: match.kind != .prefix
-      case .parentPath, .query: match.kind == .exact || match.kind == .sha256
+      case .parentPath, .query: ![.prefix, .suffix, .contains].contains(match.kind)
       case .scheme, .host, .port: false
       }
     }

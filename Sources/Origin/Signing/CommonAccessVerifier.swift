@@ -19,7 +19,8 @@ struct CommonAccessVerifier: TokenVerifier {
     case .found(let text, let name, let carrier):
       guard let token = CommonAccessToken(text) else {
         return .refused(
-          .invalid("it is not a COSE_Mac0 with HS256 or a COSE_Sign1 with ES256, as strictly written"))
+          .invalid(
+            "it is not a COSE_Mac0 with HS256 or a COSE_Sign1 with ES256 or PS256, as strictly written"))
       }
       guard let id = signer(of: token) else {
         return .refused(.invalid("the signature is that of no key, or its kid names none"))
@@ -51,9 +52,13 @@ struct CommonAccessVerifier: TokenVerifier {
       where ConstantTime.equal(MessageCode.bytes(of: token.signed, key: key.secret.bytes), token.signature) {
         id = key.id
       }
-    case .es256:
+    case .es256, .ps256:
       for key in settings.publicKeys where token.keyID == nil || token.keyID == Array(key.id.utf8) {
-        if key.key.verifies(rawSignature: token.signature, of: token.signed) { id = key.id }
+        let isMade =
+          token.algorithm == .es256
+          ? key.key.verifies(rawSignature: token.signature, of: token.signed)
+          : key.key.verifies(pssSignature: token.signature, of: token.signed)
+        if isMade { id = key.id }
       }
     }
     return id
@@ -62,6 +67,9 @@ struct CommonAccessVerifier: TokenVerifier {
   private func refusal(_ claims: AccessClaims, _ asked: TokenRequest, query: [UInt8]) -> TokenRefusal? {
     guard let issuer = claims.issuer, settings.issuers.contains(issuer) else {
       return .invalid("the issuer \(claims.issuer ?? "that is not there") is none of signing.cat.issuers")
+    }
+    if let audiences = claims.audiences, !audiences.contains(where: settings.audiences.contains) {
+      return .invalid("the token is for \(audiences.joined(separator: ", ")): none of signing.cat.audiences")
     }
     if let start = claims.notBeforeSeconds, start > asked.nowSeconds {
       return .invalid("the token begins at \(AccessRecord.iso8601(start * 1000))")
@@ -88,6 +96,7 @@ extension AccessClaims.URLMatch {
     case .suffix: text.reversed().starts(with: value.reversed())
     case .contains: value.isEmpty || text.firstRange(of: value) != nil
     case .sha256: BlobID.digest(of: text).withUnsafeBytes { $0.elementsEqual(value) }
+    case .sha512t256: MessageDigest.sha512t256(text) == value
     }
   }
 

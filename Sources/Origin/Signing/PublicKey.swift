@@ -27,11 +27,22 @@ enum MessageHash: String, Sendable {
 enum MessageDigest {
   /// 16 bytes. For a scheme that is defined by it, and nothing else.
   static func md5(_ message: [UInt8]) -> [UInt8] {
-    var digest = [UInt8](repeating: 0, count: 16)
+    digest(message, EVP_md5(), 16, "OpenSSL offers no MD5, without which no secure_link is verified")
+  }
+
+  /// 32 bytes (FIPS 180-4 §5.3.6.2).
+  static func sha512t256(_ message: [UInt8]) -> [UInt8] {
+    digest(
+      message, EVP_sha512_256(), 32, "OpenSSL offers no SHA-512/256, which every version since 1.1.1 has")
+  }
+
+  private static func digest(
+    _ message: [UInt8], _ algorithm: OpaquePointer?, _ size: Int, _ failure: String
+  ) -> [UInt8] {
+    var digest = [UInt8](repeating: 0, count: size)
     var count: UInt32 = 0
-    let result = EVP_Digest(message, message.count, &digest, &count, EVP_md5(), nil)
-    precondition(
-      result == 1 && count == 16, "OpenSSL offers no MD5, without which no secure_link is verified")
+    let result = EVP_Digest(message, message.count, &digest, &count, algorithm, nil)
+    precondition(result == 1 && count == UInt32(size), failure)
     return digest
   }
 }
@@ -89,6 +100,21 @@ final class PublicKey: @unchecked Sendable, Equatable {
     guard EVP_PKEY_get_base_id(key) == EVP_PKEY_EC, rawSignature.count == 64 else { return false }
     let body = Self.integer(rawSignature[..<32]) + Self.integer(rawSignature[32...])
     return verifies(signature: [0x30, UInt8(body.count)] + body, of: message, .sha256)
+  }
+
+  /// RSASSA-PSS with SHA-256 for message and mask, and a salt as long as the digest (RFC 8230 §2).
+  func verifies(pssSignature: [UInt8], of message: [UInt8]) -> Bool {
+    guard EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA, let context = EVP_MD_CTX_new() else { return false }
+    defer {
+      EVP_MD_CTX_free(context)
+      ERR_clear_error()
+    }
+    // Belongs to the context. The mask's digest is the message's where nothing else is said.
+    var parameters: OpaquePointer?
+    return EVP_DigestVerifyInit(context, &parameters, EVP_sha256(), nil, key) == 1
+      && EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) == 1
+      && EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_DIGEST) == 1
+      && EVP_DigestVerify(context, pssSignature, pssSignature.count, message, message.count) == 1
   }
 
   /// A DER INTEGER of an unsigned number.
