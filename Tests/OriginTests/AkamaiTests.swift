@@ -21,6 +21,11 @@ import Testing
     return settings
   }
 
+  /// A target with a valid token.
+  static let known = "\(path)?\(acl)"
+
+  static func verifier() throws -> AkamaiVerifier { AkamaiVerifier(settings: try settings()) }
+
   @Test(arguments: [acl, list, url]) func knownTokensAreValid(token: String) throws {
     let verifier = AkamaiVerifier(settings: try Self.settings())
     #expect(try SigningFixture.verify(verifier, "\(Self.path)?\(token)").isValid)
