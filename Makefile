@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test check format fixtures fuzz torture bench bench-quick clean
+.PHONY: help deps build run test check format fixtures fuzz torture sanitize bench bench-quick clean
 
 SECONDS ?= 60
 VIDEO ?=
@@ -53,6 +53,13 @@ torture: ## the long forms: kill -9, failing disks, power cuts, restarts under l
 	HEADWATER_TORTURE=1 HEADWATER_CRASH_ROUNDS=100 swift test --disable-xctest \
 	  --filter 'EndToEnd.*(RestartTests|CrashTests|FaultTests|PowerCutTests|DamageTests|FullDisk|ClockTests|MemoryTests)'
 	HEADWATER_MUTATED_FILES=2000 swift test --disable-xctest --filter MutatedImportTests
+
+sanitize: ## black-box checks of HTTP/1.1 and HTTP/2 against a program with the address sanitizer
+	@scripts/install-deps.sh build test
+	swift build --sanitize=address --scratch-path .build/sanitize --product headwater
+	swift build --build-tests
+	HEADWATER_BINARY=$(CURDIR)/.build/sanitize/debug/headwater swift test --skip-build --disable-xctest \
+	  --filter 'EndToEnd.*(/ConformanceTests|HostileTests|HTTP2ConformanceTests|HTTP2AbuseTests)'
 
 bench: ## measure beside nginx, median of five; writes docs/PERFORMANCE.md (12 minutes)
 	@scripts/install-deps.sh build bench

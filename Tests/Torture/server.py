@@ -5,6 +5,7 @@ import pathlib
 import random
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -17,21 +18,21 @@ binary = os.environ.get("HEADWATER_BINARY", str(checkout / ".build/debug/headwat
 class Server:
     """Starts on `with`, ends with it; `exit_code` tells how."""
 
-    def __init__(self, server="", limits="", descriptors=None, cores=None):
+    def __init__(self, server="", limits="", descriptors=None, cores=None, more="", address_space=None):
         self.folder = tempfile.TemporaryDirectory(prefix="headwater-torture-")
         self.root = pathlib.Path(self.folder.name)
         (self.root / "etc/sites").mkdir(parents=True)
         (self.root / "storage").mkdir()
         (self.root / "etc/headwater.toml").write_text(
             f'[server]\nlisten = ["127.0.0.1:0"]\nadmin = "127.0.0.1:0"\nstorage = "{self.root}/storage"\n'
-            f'drain_grace = "0s"\n{server}\n[limits]\n{limits}\n[log]\naccess = "off"\n')
+            f'drain_grace = "0s"\n{server}\n[limits]\n{limits}\n[log]\naccess = "off"\n{more}\n')
         (self.root / "etc/sites/demo.toml").write_text('hosts = ["*"]\n')
-        self.descriptors, self.cores = descriptors, cores
+        self.descriptors, self.cores, self.address_space = descriptors, cores, address_space
         self.content = {}
 
-    def run(self, *arguments):
+    def run(self, *arguments, timeout=120):
         subprocess.run([binary, *arguments, "--config", self.root / "etc/headwater.toml"], check=True,
-                       stdout=subprocess.DEVNULL, timeout=120)
+                       stdout=subprocess.DEVNULL, timeout=timeout)
 
     def put(self, name, size, seed):
         """Publishes a file of random bytes and remembers them."""
@@ -42,10 +43,24 @@ class Server:
         path.unlink()
         self.content["/f/" + name] = content
 
+    def put_many(self, count, size, seed):
+        """Publishes files `0.bin` and so on, no two alike, whose contents share the memory of one block of random bytes."""
+        block = memoryview(random.Random(seed).randbytes(2 * size))
+        folder = self.root / "many"
+        folder.mkdir()
+        for number in range(count):
+            content = block[number * (size // count):][:size]
+            (folder / f"{number}.bin").write_bytes(content)
+            self.content[f"/f/{number}.bin"] = content
+        self.run("put", "--site", "demo", "--recursive", "", str(folder), timeout=900)
+        shutil.rmtree(folder)
+
     def __enter__(self):
         def limit():
             if self.cores:
                 os.sched_setaffinity(0, self.cores)
+            if self.address_space:
+                resource.setrlimit(resource.RLIMIT_AS, (self.address_space, self.address_space))
             if self.descriptors:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (self.descriptors, self.descriptors))
         self.process = subprocess.Popen(
@@ -96,11 +111,18 @@ class Server:
         finally:
             connection.close()
 
-    def metric(self, name):
+    def _metrics(self):
         connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=5)
         try:
             connection.request("GET", "/metrics")
-            text = connection.getresponse().read().decode()
+            return connection.getresponse().read().decode()
         finally:
             connection.close()
-        return float(re.search(rf"^headwater_{re.escape(name)} (\S+)$", text, re.M)[1])
+
+    def metric(self, name):
+        return float(re.search(rf"^headwater_{re.escape(name)} (\S+)$", self._metrics(), re.M)[1])
+
+    def refusals(self):
+        """How many each limit has turned away."""
+        found = re.findall(r'^headwater_refused_total\{limit="(\w+)"\} (\d+)$', self._metrics(), re.M)
+        return {limit: int(count) for limit, count in found}
