@@ -182,10 +182,14 @@ struct EncryptionBoxTests {
     }
     let key = try EncryptionFixture.key()
     let bare = try #require(ContentKey(id: EncryptionFixture.keyID, key: EncryptionFixture.keyBytes))
-    for codec in [TrackCodec.av1, .vp9, .unsupported(FourCC(rawValue: 0))] {
+    for (codec, cenc, cbcs) in [
+      (TrackCodec.av1, "sample-entry", "sample-entry"), (.vp9, nil, "encryption-codec"),
+      (.unsupported(FourCC(rawValue: 0)), "encryption-codec", "encryption-codec"),
+    ] as [(TrackCodec, String?, String)] {
       var track = Self.avc()
       track.codec = codec
-      #expect(code(track, .cenc, key) == "encryption-codec")
+      #expect(code(track, .cenc, key) == cenc)
+      #expect(code(track, .cbcs, key) == cbcs)
     }
     var subtitle = WriterFixture.audio()
     subtitle.kind = .subtitle

@@ -18,8 +18,8 @@ struct EncryptionRoundTripTests {
       } catch {
         #expect(error.code == "encryption-codec")
         #expect(
-          movieTrack.track.codec != .avc && movieTrack.track.codec != .hevc && movieTrack.track.kind != .audio
-        )
+          movieTrack.track.kind == .subtitle || movieTrack.track.codec == .vp9 && scheme == .cbcs,
+          "\(movieTrack.track.codecString): \(error)")
         continue
       }
       try Self.check(protected, movieTrack.columns.samples(), of: bytes, renditionNumber: UInt64(number))
@@ -29,7 +29,9 @@ struct EncryptionRoundTripTests {
   static func check(
     _ protected: ProtectedTrack, _ samples: [Sample], of bytes: [UInt8], renditionNumber: UInt64
   ) throws {
-    let length = 100
+    // Headers of AV1 and VP9 are read from a key frame on, where segments begin.
+    let isWhole = [.av1, .vp9].contains(protected.track.codec)
+    let length = isWhole ? max(1, samples.count) : 100
     let made = try EncryptionFixture.protect(protected, samples, of: bytes, length: length)
     let track = try #require(TrackEncryption(initSegment: made.initSegment))
     #expect(track.originalCode == String(decoding: protected.track.sampleEntry[4..<8], as: UTF8.self))

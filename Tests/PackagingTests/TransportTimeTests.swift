@@ -16,9 +16,11 @@ import Testing
 
   @Test(arguments: timeStamps)
   func writesTimeStamps(clockTicks: Int64, prefix: UInt8, text: String) {
-    var bytes: [UInt8] = []
-    TransportTimeField.appendTimeStamp(clockTicks, prefix: prefix, to: &bytes)
-    #expect(Self.hex(bytes) == text)
+    var bytes = [UInt8](repeating: 0xEE, count: 7)
+    bytes.withUnsafeMutableBytes {
+      TransportTimeField.storeTimeStamp(clockTicks, prefix: prefix, in: $0, at: 1)
+    }
+    #expect(Self.hex(bytes) == "ee" + text + "ee")
   }
 
   @Test func writesClockReferences() {

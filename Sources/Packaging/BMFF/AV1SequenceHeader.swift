@@ -1,13 +1,98 @@
-// Colours from the sequence header of AV1, for files without a `colr` box.
+// The sequence header of AV1 (AV1 specification §5.5): which tools the pictures use, how wide some fields of their headers are,
+// and colours, for files without a `colr` box.
 //
-// `av1C` ends with OBUs (open bitstream units): a header byte, an extension byte if the header says so, a size of up to
-// eight groups of seven bits, lowest first, and that many bytes. One of them is the sequence header (AV1 specification
-// §5.5). Its colour description lies behind timing, operating points, the picture's size and coding tools, so all of
-// those are parsed, only to be skipped.
+// It is one of the OBUs (open bitstream units) that `av1C` ends with, and comes again in samples. Everything in front of a field
+// has to be parsed to find it, so what nobody asks for is skipped here, too.
 
-enum AV1SequenceHeader {
+/// A sequence header: what the headers of pictures, and colours, hang on.
+struct AV1SequenceHeader: Equatable {
+  struct OperatingPoint: Equatable {
+    /// Layers that it has: temporal ones from bit 0, spatial ones from bit 8; 0 stands for no layers.
+    var layers: UInt32
+    var hasDecoderModel: Bool
+  }
+
+  /// Whether a tool is on or off, or each picture says so.
+  enum Choice: Equatable {
+    case off, on, byPicture
+  }
+
+  var isReducedStill = false
+  var operatingPoints: [OperatingPoint] = []
+  /// Bits of a removal time; nil without a decoder model.
+  var removalTimeBits: Int?
+  /// Bits of the presentation time that pictures carry; 0 where they carry none.
+  var presentationTimeBits = 0
+  var widthBits = 1
+  var heightBits = 1
+  var width = 1
+  var height = 1
+  /// Bits of a frame's number, and of a difference of two; nil where frames have none.
+  var frameNumberBits: (whole: Int, difference: Int)? {
+    frameNumberWholeBits > 0 ? (frameNumberWholeBits, frameNumberDifferenceBits) : nil
+  }
+  private var frameNumberWholeBits = 0
+  private var frameNumberDifferenceBits = 0
+  var hasLargeSuperblocks = false
+  var hasWarpedMotion = false
+  /// 0 where pictures carry no order.
+  var orderHintBits = 0
+  var hasReferenceMotionVectors = false
+  var screenContentTools = Choice.byPicture
+  var integerMotionVectors = Choice.byPicture
+  var hasSuperResolution = false
+  var hasDirectionalEnhancement = false
+  var hasRestoration = false
+  var isMonochrome = false
+  /// Chroma at half the width and half the height.
+  var isSubsampledBothWays = false
+  var hasSeparateChromaDeltas = false
+  var hasFilmGrain = false
+  var colour = VideoColour.unspecified
+  private var isTwelveBit = false
+  private var isRGB = false
+  /// Whether it is there to its end, without which pictures cannot be read; what has colours is of use before that.
+  private(set) var isWhole = false
+
+  var planeCount: Int { isMonochrome ? 1 : 3 }
+
+  /// Reads the payload of an OBU; nil where it is cut short.
+  init?(_ payload: Span<UInt8>) {
+    var reader = BitReader(payload)
+    let profile = reader.bits(3)
+    reader.skip(1)
+    isReducedStill = reader.flag()
+    if isReducedStill {
+      reader.skip(5)
+      operatingPoints = [OperatingPoint(layers: 0, hasDecoderModel: false)]
+    } else {
+      readOperatingPoints(&reader)
+    }
+    widthBits = Int(reader.bits(4)) + 1
+    heightBits = Int(reader.bits(4)) + 1
+    width = Int(reader.bits(widthBits)) + 1
+    height = Int(reader.bits(heightBits)) + 1
+    if !isReducedStill, reader.flag() {
+      frameNumberDifferenceBits = Int(reader.bits(4)) + 2
+      frameNumberWholeBits = Int(reader.bits(3)) + frameNumberDifferenceBits + 1
+    }
+    hasLargeSuperblocks = reader.flag()
+    reader.skip(2)
+    if !isReducedStill { readInterTools(&reader) }
+    hasSuperResolution = reader.flag()
+    hasDirectionalEnhancement = reader.flag()
+    hasRestoration = reader.flag()
+    readColourConfiguration(&reader, profile: profile)
+    guard !reader.isExhausted else { return nil }
+    readBehindColours(&reader, profile: profile)
+    isWhole = !reader.isExhausted
+  }
+
   /// The colours that the first sequence header among the units states; nil where there is none or it is cut short.
-  static func colour(units: Span<UInt8>) -> VideoColour? {
+  static func colour(units: Span<UInt8>) -> VideoColour? { first(units: units)?.colour }
+
+  /// The first sequence header among the units; nil where there is none or it is cut short.
+  static func first(units: Span<UInt8>) -> AV1SequenceHeader? {
     var reader = BoxReader(units)
     while let header = reader.u8() {
       if header & 4 != 0, reader.skip(1) == nil { return nil }
@@ -17,10 +102,7 @@ enum AV1SequenceHeader {
         sizeBytes = stated
       }
       guard let payload = reader.take(sizeBytes) else { return nil }
-      guard header >> 3 & 15 == 1 else { continue }
-      var bits = BitReader(payload)
-      let colour = sequence(&bits)
-      return bits.isExhausted ? nil : colour
+      if header >> 3 & 15 == 1 { return AV1SequenceHeader(payload) }
     }
     return nil
   }
@@ -36,67 +118,75 @@ enum AV1SequenceHeader {
     return nil
   }
 
-  private static func sequence(_ reader: inout BitReader) -> VideoColour {
-    let profile = reader.bits(3)
-    reader.skip(1)
-    let isReduced = reader.flag()
-    if isReduced {
-      reader.skip(5)
-    } else {
-      skipOperatingPoints(&reader)
-    }
-    let widthBits = Int(reader.bits(4)) + 1
-    let heightBits = Int(reader.bits(4)) + 1
-    reader.skip(widthBits + heightBits)
-    if !isReduced, reader.flag() { reader.skip(4 + 3) }
-    reader.skip(3)
-    if !isReduced { skipInterTools(&reader) }
-    reader.skip(3)
-    return colourConfiguration(&reader, profile: profile)
-  }
-
-  private static func skipOperatingPoints(_ reader: inout BitReader) {
+  private mutating func readOperatingPoints(_ reader: inout BitReader) {
     var delayBits: Int?
     if reader.flag() {
       reader.skip(32 + 32)
-      if reader.flag() { _ = reader.ue() }
+      let hasEqualIntervals = reader.flag()
+      if hasEqualIntervals { _ = reader.ue() }
       if reader.flag() {
         delayBits = Int(reader.bits(5)) + 1
-        reader.skip(32 + 5 + 5)
+        reader.skip(32)
+        removalTimeBits = Int(reader.bits(5)) + 1
+        let timeBits = Int(reader.bits(5)) + 1
+        presentationTimeBits = hasEqualIntervals ? 0 : timeBits
       }
     }
     let hasDisplayDelay = reader.flag()
     for _ in 0...reader.bits(5) {
-      reader.skip(12)
+      let layers = reader.bits(12)
       if reader.bits(5) > 7 { reader.skip(1) }
-      if let delayBits, reader.flag() { reader.skip(2 * delayBits + 1) }
+      var hasDecoderModel = false
+      if let delayBits, reader.flag() {
+        hasDecoderModel = true
+        reader.skip(2 * delayBits + 1)
+      }
+      operatingPoints.append(OperatingPoint(layers: layers, hasDecoderModel: hasDecoderModel))
       if hasDisplayDelay, reader.flag() { reader.skip(4) }
     }
   }
 
-  private static func skipInterTools(_ reader: inout BitReader) {
-    reader.skip(4)
+  private mutating func readInterTools(_ reader: inout BitReader) {
+    reader.skip(2)
+    hasWarpedMotion = reader.flag()
+    reader.skip(1)
     let hasOrderHint = reader.flag()
-    if hasOrderHint { reader.skip(2) }
-    // Screen content tools: chosen for each picture, or forced on or off; only where off, nothing on motion vectors.
-    let mayUseScreenTools = reader.flag() || reader.flag()
-    if mayUseScreenTools, !reader.flag() { reader.skip(1) }
-    if hasOrderHint { reader.skip(3) }
+    if hasOrderHint {
+      reader.skip(1)
+      hasReferenceMotionVectors = reader.flag()
+    }
+    screenContentTools = reader.flag() ? .byPicture : reader.flag() ? .on : .off
+    if screenContentTools != .off {
+      integerMotionVectors = reader.flag() ? .byPicture : reader.flag() ? .on : .off
+    }
+    if hasOrderHint { orderHintBits = Int(reader.bits(3)) + 1 }
   }
 
-  private static func colourConfiguration(_ reader: inout BitReader, profile: UInt32) -> VideoColour {
+  private mutating func readColourConfiguration(_ reader: inout BitReader, profile: UInt32) {
     let isDeep = reader.flag()
-    if profile == 2, isDeep { reader.skip(1) }
-    let isMonochrome = profile != 1 && reader.flag()
-    var colour = VideoColour.unspecified
+    isTwelveBit = profile == 2 && isDeep && reader.flag()
+    isMonochrome = profile != 1 && reader.flag()
     if reader.flag() {
       colour.primaries = UInt16(reader.bits(8))
       colour.transfer = UInt16(reader.bits(8))
       colour.matrix = UInt16(reader.bits(8))
     }
     // sRGB is always of full range and does not say so.
-    let isRGB = colour.primaries == 1 && colour.transfer == 13 && colour.matrix == 0
-    colour.isFullRange = !isMonochrome && isRGB || reader.flag()
-    return colour
+    isRGB = !isMonochrome && colour.primaries == 1 && colour.transfer == 13 && colour.matrix == 0
+    colour.isFullRange = isRGB || reader.flag()
+  }
+
+  private mutating func readBehindColours(_ reader: inout BitReader, profile: UInt32) {
+    if isMonochrome {
+      isSubsampledBothWays = true
+    } else {
+      if !isRGB {
+        isSubsampledBothWays =
+          profile == 0 || profile >= 2 && isTwelveBit && reader.flag() && reader.flag()
+        if isSubsampledBothWays { reader.skip(2) }
+      }
+      hasSeparateChromaDeltas = reader.flag()
+    }
+    hasFilmGrain = reader.flag()
   }
 }

@@ -2,8 +2,8 @@
 ///
 /// All work in place and know no padding. A vector is the 16 bytes of an initialization vector or a counter as
 /// one big-endian number. No call may fail: what comes back is sent as protected, so an implementation that
-/// cannot go on has to stop the process rather than return. Calls of the two modes are at least some hundred bytes long, apart
-/// from tiny samples, so a setup of some hundred nanoseconds in each does not show.
+/// cannot go on has to stop the process rather than return. Short runs are put together before (`ChainLanes`, `CounterRuns`),
+/// so a setup of some hundred nanoseconds in a call of a mode does not show.
 public protocol BlockCipher {
   /// Cipher block chaining (NIST SP 800-38A §6.2) over whole blocks.
   ///

@@ -1,11 +1,13 @@
 // Many short CBC chains at a time.
 //
-// Each block of a chain waits for the one before it, and a processor that could encrypt eight blocks at once does one. Sound
-// under `cbcs` is nothing but short chains, one a sample, that all begin with the same vector: what waits in one is ready in
-// another. So the chains run side by side in lanes. A round takes the next block of every lane, XORs it with the lane's last
+// Each block of a chain waits for the one before it, and a processor that could encrypt eight blocks at once does one. A segment
+// under `cbcs` is nothing but short chains, one for each sample of sound and for each slice of a picture, that all begin with the
+// same vector: what waits in one is ready in another. So the chains run side by side in lanes. A round takes the next block of every lane, XORs it with the lane's last
 // result, encrypts all of them in one call as blocks by themselves, and puts them back:
 //
 //     lanes      block ^= next of its sample        one call for all lanes        next of its sample = block
+//
+// Blocks of one chain need not touch: of pictures every tenth is encrypted, so the next one lies 160 bytes further on.
 //
 // The block of a lane is at once its state: what was encrypted last is what the next one is XORed with. A lane whose sample
 // has ended takes the next sample and begins again with the vector, so the lanes stay full to the end. The bytes are those of
@@ -23,14 +25,19 @@ struct ChainLanes: ~Copyable {
   private static var blockBytes: Int { 16 }
 
   private let vector: UInt128
+  /// From the start of one block of a run to that of the next.
+  private let strideBytes: Int
   private let blocks: UnsafeMutableRawBufferPointer
   private var lanes: [Lane] = []
   private var waiting: [Lane] = []
 
-  /// - Parameter vector: of the first block of each run.
-  init(vector: UInt128) {
+  /// - Parameters:
+  ///   - vector: of the first block of each run.
+  ///   - strideBytes: from the start of one block to that of the next; 16 where all are encrypted.
+  init(vector: UInt128, strideBytes: Int = 16) {
     // Kept as it lies in memory.
     self.vector = vector.bigEndian
+    self.strideBytes = strideBytes
     blocks = .allocate(byteCount: Self.laneCount * Self.blockBytes, alignment: 16)
     lanes.reserveCapacity(Self.laneCount)
   }
@@ -41,7 +48,7 @@ struct ChainLanes: ~Copyable {
   /// `encrypt`, until when the memory must stay.
   mutating func append(_ run: UnsafeMutableRawBufferPointer) {
     guard let start = run.baseAddress, run.count >= Self.blockBytes else { return }
-    waiting.append(Lane(next: start, blocksLeft: run.count / Self.blockBytes))
+    waiting.append(Lane(next: start, blocksLeft: (run.count - Self.blockBytes) / strideBytes + 1))
   }
 
   /// Encrypts all runs.
@@ -68,6 +75,7 @@ struct ChainLanes: ~Copyable {
   private mutating func round(_ cipher: some BlockCipher) {
     let count = lanes.count
     let blocks = blocks
+    let strideBytes = strideBytes
     lanes.withUnsafeMutableBufferPointer { lanes in
       for index in 0..<count {
         let at = index * Self.blockBytes
@@ -80,7 +88,7 @@ struct ChainLanes: ~Copyable {
       for index in 0..<count {
         let block = blocks.load(fromByteOffset: index * Self.blockBytes, as: SIMD2<UInt64>.self)
         lanes[index].next.storeBytes(of: block, as: SIMD2<UInt64>.self)
-        lanes[index].next += Self.blockBytes
+        lanes[index].next += strideBytes
       }
     }
   }

@@ -17,8 +17,8 @@
 // encrypted there. How long `senc` is depends on the NAL units, so the length of a segment of pictures is known only
 // when it is made.
 //
-// What is protected: pictures of AVC and HEVC by subsamples (`NALSubsamples`), sound of any coding as whole samples.
-// AV1 and VP9 are refused: their frame headers, too, have to stay clear, and are not read here. So are subtitles.
+// What is protected: pictures by subsamples (`NALSubsamples`, `AV1Subsamples`, `VP9Subsamples`), sound of any coding as whole
+// samples. VP9 under `cbcs` is refused, since its binding has `cenc` alone, and so are subtitles.
 //
 // Vectors. Under one key no counter block may ever come twice, or the XOR of two pictures lies open. A `cenc` vector is
 // the 64-bit number
@@ -56,7 +56,7 @@ public struct ProtectedTrack: Sendable {
   public let vectorBase: UInt64
   private let protectedEntry: [UInt8]
   /// `nil` where samples are encrypted whole.
-  private let headers: SliceHeaders?
+  private let pictures: PictureSubsamples?
 
   /// A segment is made in memory; one that would take more is refused.
   public static let largestSegmentBytes: UInt64 = 256 << 20
@@ -76,18 +76,19 @@ public struct ProtectedTrack: Sendable {
       throw .unsupported("encryption-iv", "The scheme cbcs needs a constant IV of 16 bytes beside the key.")
     }
     switch (track.kind, track.codec) {
-    case (.audio, .unsupported), (.subtitle, _), (.other, _), (.video, .av1), (.video, .vp9),
-      (.video, .unsupported):
+    case (.audio, .unsupported), (.subtitle, _), (.other, _), (.video, .unsupported):
       throw .unsupported(
-        "encryption-codec",
-        "A track of \(track.codecString) is not encrypted by this version; of pictures only H.264 and HEVC are."
-      )
+        "encryption-codec", "A track of \(track.codecString) is not encrypted by this version.")
+    case (.video, .vp9) where scheme == .cbcs:
+      throw .unsupported(
+        "encryption-codec", "VP9 is encrypted under cenc alone; its binding to MP4 knows no cbcs.")
     case (.audio, _):
-      headers = nil
+      pictures = nil
     case (.video, _):
-      headers = SliceHeaders(track: track)
-      guard headers != nil else {
-        throw .unsupported("sample-entry", "The sample entry has no readable avcC or hvcC box.")
+      pictures = PictureSubsamples(track: track, scheme: scheme)
+      guard pictures != nil else {
+        throw .unsupported(
+          "sample-entry", "The sample entry has no configuration box (avcC, hvcC, av1C) that can be read.")
       }
     }
     guard let entry = Self.protectedEntry(track, scheme: scheme, key: key) else {
@@ -136,11 +137,10 @@ public struct ProtectedTrack: Sendable {
         "A segment of \(layout.mediaBytes) bytes is too large to be encrypted in memory; use shorter segments."
       )
     }
-    var media = try Self.read(
-      layout.slices(of: samples), totalBytes: Int(layout.mediaBytes), from: source)
+    var media = try Self.read(samples, layout, from: source)
     var encryptor = SampleEncryptor(
       cipher: cipher, scheme: scheme, constantVector: key.iv.map { UInt128(bigEndianBytes: $0) } ?? 0,
-      firstVector: vectorBase &+ firstSampleIndex, headers: headers)
+      firstVector: vectorBase &+ firstSampleIndex, pictures: pictures)
     let isTold = media.withUnsafeMutableBytes { bytes in
       var position = 0
       for sample in samples {
@@ -164,17 +164,24 @@ public struct ProtectedTrack: Sendable {
       head: layout.head(sequenceNumber: sequenceNumber, timing: timing, samples: samples), media: media)
   }
 
-  /// All slices, one behind the other.
+  /// Where slices are shorter, reading what is between them along, or gathering them, costs less than a read for each.
+  private static let shortSliceBytes: UInt64 = 8 << 10
+
+  /// All samples, one behind the other.
   private static func read(
-    _ slices: [BlobSlice], totalBytes: Int, from source: some ByteSource
+    _ samples: [Sample], _ layout: FragmentLayout, from source: some ByteSource
   ) throws(MediaError) -> [UInt8] {
+    let totalBytes = Int(layout.mediaBytes)
+    let hasShortSlices = layout.mediaBytes / UInt64(max(1, layout.sliceCount)) < shortSliceBytes
     // A typed error cannot leave the closure that lends the memory, so it leaves as a value.
     var failure: MediaError?
     let media = [UInt8](unsafeUninitializedCapacity: totalBytes) { memory, filled in
+      let whole = UnsafeMutableRawBufferPointer(
+        rebasing: UnsafeMutableRawBufferPointer(memory)[..<totalBytes])
       do throws(MediaError) {
-        let whole = UnsafeMutableRawBufferPointer(
-          rebasing: UnsafeMutableRawBufferPointer(memory)[..<totalBytes])
-        guard try source.gather(slices, into: whole) == totalBytes else {
+        if hasShortSlices {
+          try copy(samples, to: whole, from: source)
+        } else if try source.gather(layout.slices(of: samples), into: whole) != totalBytes {
           throw .damaged(
             "sample-past-end", "A sample lies past the end of its file; import the file again.")
         }
@@ -185,6 +192,19 @@ public struct ProtectedTrack: Sendable {
     }
     if let failure { throw failure }
     return media
+  }
+
+  private static func copy(
+    _ samples: [Sample], to media: UnsafeMutableRawBufferPointer, from source: some ByteSource
+  ) throws(MediaError) {
+    var window = SampleWindow(source, samples)
+    var position = 0
+    for number in samples.indices where samples[number].sizeBytes > 0 {
+      let sample = try window.next(number)
+      UnsafeMutableRawBufferPointer(rebasing: media[position...]).copyMemory(
+        from: UnsafeRawBufferPointer(sample))
+      position += sample.count
+    }
   }
 
   /// The sample entry under its new code, with `sinf` as its last box. `nil` where its size is not what it says.

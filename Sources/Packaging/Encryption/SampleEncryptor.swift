@@ -11,58 +11,54 @@
 //
 // Block chaining: pictures have one block encrypted and nine clear, over and over, and pattern, chain and vector start
 // anew with each protected run (ISO/IEC 23001-7 §9.6, §10.4). Sound has all whole blocks of a sample encrypted. What is
-// left at an end, less than a block, stays clear; its samples are encrypted together at the end (`ChainLanes`). Blocks of a
-// pattern lie 160 bytes apart; they are gathered, encrypted
-// in one call and put back, since a call for each block would cost more than the cipher.
+// left at an end, less than a block, stays clear.
+//
+// A call of the cipher costs more than the blocks of a small sample, so neither scheme has one for each run: counter blocks of
+// many runs are encrypted together (`CounterRuns`), and many chains side by side (`ChainLanes`).
 
 /// Encrypts the samples of one segment, in decode order.
 struct SampleEncryptor<Cipher: BlockCipher>: ~Copyable {
   private let cipher: Cipher
   private let scheme: ProtectionScheme
-  private let constantVector: UInt128
   private var chains: ChainLanes
+  private var counters = CounterRuns()
   private var vector: UInt64
-  private var subsamples: NALSubsamples?
+  private var pictures: PictureSubsamples?
   private var auxiliary = BoxWriter(capacityBytes: 4096)
   private var auxiliarySizesBytes: [UInt8] = []
-  private let gathered: UnsafeMutableRawBufferPointer
 
   private static var blockBytes: Int { 16 }
   /// One encrypted block and nine clear ones.
   private static var patternBytes: Int { 160 }
-  private static var gatheredBytes: Int { 4096 }
 
   /// - Parameters:
   ///   - constantVector: of every sample in `cbcs`.
   ///   - firstVector: of the first sample in `cenc`; each sample after it has the next number.
-  ///   - headers: of a track of NAL units; `nil` where samples are encrypted whole.
+  ///   - pictures: as they are before the first sample; `nil` where samples are encrypted whole.
   init(
     cipher: Cipher, scheme: ProtectionScheme, constantVector: UInt128, firstVector: UInt64,
-    headers: SliceHeaders?
+    pictures: PictureSubsamples?
   ) {
     self.cipher = cipher
     self.scheme = scheme
-    self.constantVector = constantVector
-    chains = ChainLanes(vector: constantVector)
+    chains = ChainLanes(
+      vector: constantVector, strideBytes: pictures == nil ? Self.blockBytes : Self.patternBytes)
     vector = firstVector
-    subsamples = headers.map { NALSubsamples(headers: $0, scheme: scheme) }
-    gathered = .allocate(byteCount: Self.gatheredBytes, alignment: 16)
+    self.pictures = pictures
   }
-
-  deinit { gathered.deallocate() }
 
   private var vectorBytes: Int { scheme == .cenc ? 8 : 0 }
 
-  /// Encrypts the next sample, at the latest with `finish()`, until when it must stay where it is. False where its subsamples cannot be told in the bytes there are.
+  /// Encrypts the next sample, at the latest with `finish()`, until when it must stay where it is. False where its subsamples
+  /// cannot be told in the bytes there are.
   mutating func encrypt(_ sample: UnsafeMutableRawBufferPointer) -> Bool {
     let auxiliaryStart = auxiliary.bytes.count
     if scheme == .cenc { auxiliary.u64(vector) }
-    if subsamples != nil {
+    if pictures != nil {
       let entryLimit = (Int(UInt8.max) - vectorBytes - 2) / 6
-      guard subsamples?.find(in: UnsafeRawBufferPointer(sample), entryLimit: entryLimit) == true else {
+      guard let found = pictures?.find(in: UnsafeRawBufferPointer(sample), entryLimit: entryLimit) else {
         return false
       }
-      let found = subsamples?.found ?? []
       write(found)
       var position = 0
       var blocksDone: UInt64 = 0
@@ -74,7 +70,7 @@ struct SampleEncryptor<Cipher: BlockCipher>: ~Copyable {
         case .cenc:
           counter(protected, blocksDone: blocksDone)
           blocksDone += UInt64(protected.count / Self.blockBytes)
-        case .cbcs: pattern(protected)
+        case .cbcs: chains.append(protected)
         }
         position = end
       }
@@ -89,35 +85,14 @@ struct SampleEncryptor<Cipher: BlockCipher>: ~Copyable {
     return true
   }
 
-  private func counter(_ bytes: UnsafeMutableRawBufferPointer, blocksDone: UInt64) {
-    guard !bytes.isEmpty else { return }
-    cipher.encryptCTR(bytes, counter: UInt128(vector) << 64 | UInt128(blocksDone))
+  private mutating func counter(_ bytes: UnsafeMutableRawBufferPointer, blocksDone: UInt64) {
+    counters.encrypt(bytes, counter: UInt128(vector) << 64 | UInt128(blocksDone), cipher)
   }
 
   /// Ends the encryption of all samples so far.
-  mutating func finish() { chains.encrypt(cipher) }
-
-  private func pattern(_ bytes: UnsafeMutableRawBufferPointer) {
-    var vector = constantVector
-    var first = 0
-    while bytes.count - first >= Self.blockBytes {
-      var count = 0
-      var position = first
-      while bytes.count - position >= Self.blockBytes, count < gathered.count {
-        gathered.storeBytes(
-          of: bytes.loadUnaligned(fromByteOffset: position, as: UInt128.self), toByteOffset: count,
-          as: UInt128.self)
-        count += Self.blockBytes
-        position += Self.patternBytes
-      }
-      cipher.encryptCBC(UnsafeMutableRawBufferPointer(rebasing: gathered[..<count]), vector: &vector)
-      for index in 0..<count / Self.blockBytes {
-        bytes.storeBytes(
-          of: gathered.load(fromByteOffset: index * Self.blockBytes, as: UInt128.self),
-          toByteOffset: first + index * Self.patternBytes, as: UInt128.self)
-      }
-      first = position
-    }
+  mutating func finish() {
+    chains.encrypt(cipher)
+    counters.finish(cipher)
   }
 
   /// The number of pairs and the pairs; a long clear run is spread over several.
@@ -151,7 +126,7 @@ struct SampleEncryptor<Cipher: BlockCipher>: ~Copyable {
     writer.u32(1)
     writer.u32(UInt32(truncatingIfNeeded: offset + saio + saioBytes + sencHeaderBytes))
     writer.end(saio)
-    let senc = writer.begin("senc", version: 0, flags: subsamples == nil ? 0 : 2)
+    let senc = writer.begin("senc", version: 0, flags: pictures == nil ? 0 : 2)
     writer.u32(UInt32(truncatingIfNeeded: auxiliarySizesBytes.count))
     writer.raw(auxiliary.bytes)
     writer.end(senc)

@@ -31,8 +31,10 @@ struct SliceHeaders {
   private var hevc = HEVCParameterSets()
   private var unit = UnescapedUnit()
 
-  /// First tried on a short front of the unit; then on one that holds the entry points of any picture.
-  private static let frontBytes = [192, 65_536]
+  /// A header is first looked for in a short front of its unit, which nearly always holds it, and then in longer ones, the last
+  /// of which holds the entry points of any picture.
+  private static var shortestFrontBytes: Int { 32 }
+  private static var longestFrontBytes: Int { 65_536 }
 
   /// `nil` where the track is neither AVC nor HEVC, or its configuration box cannot be read.
   init?(track: Track) {
@@ -57,7 +59,7 @@ struct SliceHeaders {
   /// Remembers a parameter set for the slices that follow; what cannot be read makes them unreadable too.
   mutating func store(_ bytes: UnsafeRawBufferPointer) {
     var parameterSet = UnescapedUnit()
-    parameterSet.read(bytes, limitBytes: Self.frontBytes[1])
+    parameterSet.read(bytes, limitBytes: Self.longestFrontBytes)
     var reader = BitReader(parameterSet.payload.span)
     if isHEVC { hevc.store(&reader) } else { avc.store(&reader) }
   }
@@ -65,15 +67,18 @@ struct SliceHeaders {
   /// Bytes of a slice's NAL unit up to the end of its slice header, NAL unit header included; a byte that holds the end
   /// of the header and the first bits of data counts as header. `nil` where the header cannot be read.
   mutating func headerBytes(_ bytes: UnsafeRawBufferPointer) -> Int? {
-    for limitBytes in Self.frontBytes {
+    var limitBytes = Self.shortestFrontBytes
+    while true {
       unit.read(bytes, limitBytes: limitBytes)
       var reader = BitReader(unit.payload.span)
       let isRead = isHEVC ? hevc.readSliceHeader(&reader) : avc.readSliceHeader(&reader)
-      if reader.isExhausted, limitBytes < bytes.count { continue }
+      if reader.isExhausted, limitBytes < bytes.count, limitBytes < Self.longestFrontBytes {
+        limitBytes = min(16 * limitBytes, Self.longestFrontBytes)
+        continue
+      }
       guard isRead, !reader.isExhausted else { return nil }
       return unit.unitBytes(payloadBytes: (reader.bitPosition + 7) / 8)
     }
-    return nil
   }
 }
 
@@ -86,9 +91,11 @@ private struct UnescapedUnit {
   /// Takes at most `limitBytes` bytes of a unit in place of what was here.
   mutating func read(_ unit: UnsafeRawBufferPointer, limitBytes: Int) {
     payload.removeAll(keepingCapacity: true)
-    leftOut.removeAll(keepingCapacity: true)
+    if !leftOut.isEmpty { leftOut.removeAll(keepingCapacity: true) }
+    let front = UnsafeRawBufferPointer(rebasing: unit[..<min(limitBytes, unit.count)])
+    guard Self.isEscaped(front) else { return payload.append(contentsOf: front) }
     var zeros = 0
-    for byte in unit.prefix(limitBytes) {
+    for byte in front {
       if zeros >= 2, byte == 3 {
         leftOut.append(payload.count)
         zeros = 0
@@ -97,6 +104,15 @@ private struct UnescapedUnit {
       zeros = byte == 0 ? zeros + 1 : 0
       payload.append(byte)
     }
+  }
+
+  private static func isEscaped(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    var last: UInt32 = .max
+    for byte in bytes {
+      last = last << 8 | UInt32(byte)
+      if last & 0xFF_FFFF == 3 { return true }
+    }
+    return false
   }
 
   /// The bytes of the unit that the first `payloadBytes` bytes of the payload take.

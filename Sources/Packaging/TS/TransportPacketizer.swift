@@ -33,7 +33,12 @@ struct TransportPacketizer {
   private var part = 0
   private var identifiers: [UInt32]
   private var counters: [UInt32]
-  private var header: [UInt8] = []
+  private let streamIdentifiers: [UInt8]
+  private let areVideo: [Bool]
+  private var header = [UInt8](repeating: 0, count: Self.longestHeaderBytes)
+
+  /// A PES header with both times, the stuffing that spreads a unit over 16 packets, and that for a delimiter.
+  private static let longestHeaderBytes = 64
 
   /// - Parameter memory: is not owned, and must outlive the cursor.
   init?(_ memory: UnsafeMutableRawBufferPointer, streams: [TransportStream]) {
@@ -43,7 +48,8 @@ struct TransportPacketizer {
     cursor = start
     identifiers = streams.map { UInt32(TransportTables.identifier(of: $0)) << 8 }
     counters = streams.map { _ in 0 }
-    header.reserveCapacity(64)
+    streamIdentifiers = streams.map(\.packetIdentifier)
+    areVideo = streams.map(\.isVideo)
   }
 
   /// Appends a packet that is ready.
@@ -69,7 +75,7 @@ struct TransportPacketizer {
 
   /// Opens the unit's first packet and writes the PES header (§2.4.3.6), with `stuffingBytes` more of
   /// stuffing than the plan says.
-  mutating func begin(_ unit: TransportUnit, of stream: TransportStream, stuffingBytes: Int) {
+  mutating func begin(_ unit: TransportUnit, stuffingBytes: Int) {
     part = unit.part
     bytesLeft = unit.bytes
     packetsLeft = unit.packets
@@ -79,35 +85,37 @@ struct TransportPacketizer {
     clockReference = Self.reference(unit)
     room = 0
 
-    let stuffing = stuffingBytes + unit.stuffingBytes
-    header.removeAll(keepingCapacity: true)
-    header.append(0x00)
-    header.append(0x00)
-    header.append(0x01)
-    header.append(stream.packetIdentifier)
     // Pictures may be longer than 16 bits can say; their length is left open.
-    let length = stream.isVideo ? 0 : UInt16(truncatingIfNeeded: unit.bytes - 6)
-    header.append(UInt8(length >> 8))
-    header.append(UInt8(truncatingIfNeeded: length))
-    header.append(0x84)
-    let optionalBytes = unit.headerBytes - 9 + stuffing
-    header.append(unit.hasDecodeTime ? 0xC0 : 0x80)
-    header.append(UInt8(truncatingIfNeeded: optionalBytes))
-    TransportTimeField.appendTimeStamp(
-      unit.presentationClockTicks, prefix: unit.hasDecodeTime ? 3 : 2, to: &header)
-    if unit.hasDecodeTime {
-      TransportTimeField.appendTimeStamp(unit.decodeClockTicks, prefix: 1, to: &header)
+    let length = areVideo[part] ? 0 : UInt16(truncatingIfNeeded: unit.bytes - 6)
+    let times = unit.headerBytes - 9
+    let count = unit.headerBytes + stuffingBytes + unit.stuffingBytes
+    let hasDecodeTime = unit.hasDecodeTime
+    let start = UInt32(0x0000_0100) | UInt32(streamIdentifiers[part])
+    header.withUnsafeMutableBytes { header in
+      precondition(count <= header.count, "the stuffing of a header is at most some 20 bytes")
+      header.storeBytes(of: start.bigEndian, toByteOffset: 0, as: UInt32.self)
+      header.storeBytes(of: length.bigEndian, toByteOffset: 4, as: UInt16.self)
+      header[6] = 0x84
+      header[7] = hasDecodeTime ? 0xC0 : 0x80
+      header[8] = UInt8(truncatingIfNeeded: count - 9)
+      TransportTimeField.storeTimeStamp(
+        unit.presentationClockTicks, prefix: hasDecodeTime ? 3 : 2, in: header, at: 9)
+      if hasDecodeTime {
+        TransportTimeField.storeTimeStamp(unit.decodeClockTicks, prefix: 1, in: header, at: 14)
+      }
+      for index in 9 + times..<count { header[index] = 0xFF }
     }
-    for _ in 0..<stuffing { header.append(0xFF) }
-    put(header)
+    put(header, count: count)
   }
 
   private static func reference(_ unit: TransportUnit) -> UInt64 {
     TransportTimeField.clockReference(unit.decodeClockTicks &- TransportSegment.clockLeadTicks)
   }
 
-  mutating func put(_ bytes: [UInt8]) {
-    bytes.withUnsafeBytes { put($0) }
+  mutating func put(_ bytes: [UInt8]) { put(bytes, count: bytes.count) }
+
+  private mutating func put(_ bytes: [UInt8], count: Int) {
+    bytes.withUnsafeBytes { put(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
   }
 
   /// Puts the next bytes of the unit in place, over as many packets as they take.

@@ -81,8 +81,11 @@ struct TransportPlan {
     for (number, sample) in part.samples.enumerated() where sample.sizeBytes > 0 {
       let presentation = stream.timeline.clockTicks(
         decodeTicks: sample.decodeTicks, offsetTicks: Int64(sample.compositionOffsetTicks))
-      let decode = stream.timeline.clockTicks(
-        decodeTicks: sample.decodeTicks, offsetTicks: stream.decodeShiftTicks)
+      let decode =
+        Int64(sample.compositionOffsetTicks) == stream.decodeShiftTicks
+        ? presentation
+        : stream.timeline.clockTicks(
+          decodeTicks: sample.decodeTicks, offsetTicks: stream.decodeShiftTicks)
       var unit = TransportUnit(
         part: index, samples: number..<number + 1, presentationClockTicks: presentation,
         decodeClockTicks: decode)

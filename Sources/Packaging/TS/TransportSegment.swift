@@ -144,16 +144,18 @@ public struct TransportSegment: Sendable {
     guard var packetizer = TransportPacketizer(memory, streams: streams) else { return }
     packetizer.append(TransportTables.associationPacket(counter: counter))
     packetizer.append(TransportTables.mapPacket(streams, counter: counter))
+    // Taken out of the streams once: a copy of one for each unit would count the references in it for each.
+    let pictures = streams.first?.pictureForm
+    let header = streams.last?.frameHeader
     for unit in plan.units {
       guard !unit.samples.isEmpty else {
         packetizer.appendClock(unit)
         continue
       }
-      let stream = streams[unit.part]
-      if case .video(let form) = stream.coding {
+      if unit.part == 0, let form = pictures {
         let sample = try first.next(unit.samples.lowerBound)
         let delimiterBytes = form.convert(sample)
-        packetizer.begin(unit, of: stream, stuffingBytes: delimiterBytes > 0 ? form.delimiter.count : 0)
+        packetizer.begin(unit, stuffingBytes: delimiterBytes > 0 ? form.delimiter.count : 0)
         if delimiterBytes > 0 {
           packetizer.put(UnsafeRawBufferPointer(rebasing: sample[..<delimiterBytes]))
         } else {
@@ -163,10 +165,10 @@ public struct TransportSegment: Sendable {
         packetizer.put(UnsafeRawBufferPointer(rebasing: sample[delimiterBytes...]))
         continue
       }
-      packetizer.begin(unit, of: stream, stuffingBytes: 0)
+      packetizer.begin(unit, stuffingBytes: 0)
       for number in unit.samples {
         let sample = unit.part == 0 ? try first.next(number) : try second.next(number)
-        if case .aac(let header) = stream.coding {
+        if let header {
           withUnsafeBytes(of: header.word(frameBytes: sample.count).bigEndian) {
             packetizer.put(UnsafeRawBufferPointer(rebasing: $0[..<ADTSHeader.bytes]))
           }

@@ -30,6 +30,18 @@ public struct TransportStream: Sendable, Equatable {
     return false
   }
 
+  /// How its pictures are written; nil for sound.
+  var pictureForm: AnnexBForm? {
+    if case .video(let form) = coding { return form }
+    return nil
+  }
+
+  /// What goes before each of its frames, if anything does.
+  var frameHeader: ADTSHeader? {
+    if case .aac(let header) = coding { return header }
+    return nil
+  }
+
   /// Whether samples must be rewritten, and so read, before their sizes are known: NAL lengths of one to
   /// three bytes.
   var needsWidening: Bool {

@@ -47,15 +47,17 @@ struct TransportTimeline: Equatable, Sendable {
 
 /// The two forms in which a time is written.
 enum TransportTimeField {
-  /// Appends the five bytes of a presentation or decode time stamp; `prefix` is 2 for a presentation time
+  /// Stores the five bytes of a presentation or decode time stamp; `prefix` is 2 for a presentation time
   /// alone, 3 for one that a decode time (prefix 1) follows.
-  static func appendTimeStamp(_ clockTicks: Int64, prefix: UInt8, to bytes: inout [UInt8]) {
+  static func storeTimeStamp(
+    _ clockTicks: Int64, prefix: UInt8, in bytes: UnsafeMutableRawBufferPointer, at offset: Int
+  ) {
     let time = UInt64(bitPattern: clockTicks)
-    bytes.append(prefix << 4 | UInt8(truncatingIfNeeded: time >> 29) & 0x0E | 1)
-    bytes.append(UInt8(truncatingIfNeeded: time >> 22))
-    bytes.append(UInt8(truncatingIfNeeded: time >> 14) | 1)
-    bytes.append(UInt8(truncatingIfNeeded: time >> 7))
-    bytes.append(UInt8(truncatingIfNeeded: time << 1) | 1)
+    bytes[offset] = prefix << 4 | UInt8(truncatingIfNeeded: time >> 29) & 0x0E | 1
+    bytes[offset + 1] = UInt8(truncatingIfNeeded: time >> 22)
+    bytes[offset + 2] = UInt8(truncatingIfNeeded: time >> 14) | 1
+    bytes[offset + 3] = UInt8(truncatingIfNeeded: time >> 7)
+    bytes[offset + 4] = UInt8(truncatingIfNeeded: time << 1) | 1
   }
 
   /// The 48 bits of a clock reference whose 27 MHz extension is 0, in the low end of the word.
