@@ -19,6 +19,8 @@ public struct StoreError: Error, Sendable, Equatable, CustomStringConvertible {
     public static let blobMissing = Code(rawValue: "blob-missing")
     /// Somebody else changed the thing meanwhile: read again, then retry (HTTP 409).
     public static let conflict = Code(rawValue: "conflict")
+    /// What was sent is not what its sender says it is (HTTP 422).
+    public static let digestMismatch = Code(rawValue: "digest-mismatch")
     /// Stored bytes are not what was stored: run scrub, restore from elsewhere.
     public static let damaged = Code(rawValue: "damaged")
     /// A system call failed; `underlying` is its errno.

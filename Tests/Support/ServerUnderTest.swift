@@ -18,6 +18,8 @@ public final class ServerUnderTest: Sendable {
     public var tables = ""
     /// Content of `etc/sites/NAME.toml` by NAME.
     public var sites: [String: String] = ["demo": #"hosts = ["*"]"#]
+    /// Further files, such as those with secrets, by their path in the folder.
+    public var files: [String: String] = [:]
 
     public init() {}
   }
@@ -67,6 +69,7 @@ public final class ServerUnderTest: Sendable {
         \(options.tables)
 
         """)
+    for (path, text) in options.files { try folder.writeSecret(path, text) }
     for (name, text) in options.sites { try folder.write("etc/sites/\(name).toml", text: text + "\n") }
   }
 

@@ -40,7 +40,7 @@ extension Site {
   func addFields(to fields: inout HeaderFields, for info: AnswerInfo) {
     let cache = configuration.cache
     fields.set("Cache-Control", cacheControl(info))
-    if info.status == 200, info.kind != .key, let cdn = cache.cdnCacheControl {
+    if info.status == 200, info.kind != .key, info.kind != .api, let cdn = cache.cdnCacheControl {
       fields.set("CDN-Cache-Control", cdn)
     }
     var tags = ["site-\(name)"]
@@ -49,10 +49,13 @@ extension Site {
       if let rendition = info.rendition { tags.append("rendition-\(id)-\(rendition)") }
     }
     tags.append("kind-\(info.kind.rawValue)")
-    if let surrogateKey = configuration.tags.surrogateKey {
+    // What nobody keeps, nobody purges.
+    if let surrogateKey = configuration.tags.surrogateKey, info.kind != .api {
       fields.set(surrogateKey, tags.joined(separator: " "))
     }
-    if let cacheTag = configuration.tags.cacheTag { fields.set(cacheTag, tags.joined(separator: ",")) }
+    if let cacheTag = configuration.tags.cacheTag, info.kind != .api {
+      fields.set(cacheTag, tags.joined(separator: ","))
+    }
     if let origin = configuration.cors.allowOrigin {
       fields.set("Access-Control-Allow-Origin", origin)
       fields.set("Access-Control-Expose-Headers", configuration.cors.expose.joined(separator: ", "))

@@ -156,6 +156,12 @@ struct Edition {
   /// A blob may hold several renditions. It is the file of the first picture in it; sound beside a picture has no file
   /// of its own. `source` is the source where that is an MP4, packaged or not, else the MP4 made of it.
   func progressiveFile(_ name: String) throws(Problem) -> (blob: BlobID, mediaType: String) {
+    try Self.progressiveFile(name, source: source, mediaType: mediaType, renditions: renditions)
+  }
+
+  static func progressiveFile(
+    _ name: String, source: BlobID, mediaType: String, renditions: [RenditionRecord]
+  ) throws(Problem) -> (blob: BlobID, mediaType: String) {
     let isMP4 = ["video/mp4", "audio/mp4", "video/quicktime"].contains(mediaType)
     if name == "source", isMP4 { return (source, mediaType) }
     guard let record = renditions.first(where: { $0.name == name && $0.hasIndex }) else {

@@ -67,12 +67,18 @@ nonisolated(unsafe) let http2Callbacks: OpaquePointer? = {
     Int32(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
   }
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { _, frame, data in
-    guard let frame, isRequest(frame) else { return 0 }
-    _ = withConnection(data) { $0.receivedFields(of: frame.pointee.hd.stream_id) }
+    guard let frame else { return 0 }
+    let header = frame.pointee.hd
+    let isLast = header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
+    if isRequest(frame) {
+      _ = withConnection(data) { $0.receivedFields(of: header.stream_id, isLast: isLast) }
+    } else if isLast, header.type == NGHTTP2_DATA.rawValue || header.type == NGHTTP2_HEADERS.rawValue {
+      _ = withConnection(data) { $0.receivedEnd(of: header.stream_id) }
+    }
     return 0
   }
-  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { _, _, id, _, count, data in
-    _ = withConnection(data) { $0.receivedData(count, of: id) }
+  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { _, _, id, bytes, count, data in
+    _ = withConnection(data) { $0.receivedData(UnsafeRawBufferPointer(start: bytes, count: count), of: id) }
     return 0
   }
   nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { _, frame, data in
@@ -106,6 +112,8 @@ nonisolated(unsafe) let http2Callbacks: OpaquePointer? = {
 nonisolated(unsafe) let http2Options: OpaquePointer? = {
   var options: OpaquePointer?
   guard nghttp2_option_new(&options) == 0 else { return nil }
+  // Windows are given back when bytes are used: a body that is written to the disk slows its client down.
+  nghttp2_option_set_no_auto_window_update(options, 1)
   // A client may change its mind about the urgency of a request (RFC 9218 §7.1).
   nghttp2_option_set_builtin_recv_extension_type(options, UInt8(NGHTTP2_PRIORITY_UPDATE.rawValue))
   return options

@@ -29,7 +29,7 @@ final class HTTP2Connection: AnsweringConnection {
   private let proxiedClient: SocketAddress?
   private let deadline = ConnectionDeadlines.Node()
   // Freed with this object, which is what nghttp2's callbacks are given.
-  private var session: OpaquePointer?
+  private(set) var session: OpaquePointer?
   private var streams: [Int32: HTTP2Stream] = [:]
   /// The stream whose fields are being received.
   private var receiving: HTTP2Stream?
@@ -184,9 +184,10 @@ final class HTTP2Connection: AnsweringConnection {
     }
   }
 
-  func receivedFields(of id: Int32) {
+  func receivedFields(of id: Int32, isLast: Bool) {
     guard let stream = receiving, stream.id == id else { return }
     receiving = nil
+    stream.isRequestOver = isLast
     if violation == nil { stream.dispatch() }
   }
 
@@ -209,11 +210,19 @@ final class HTTP2Connection: AnsweringConnection {
     }
   }
 
-  /// Part of a body that nobody wants.
-  func receivedData(_ count: Int, of id: Int32) {
-    guard let stream = streams[id] else { return }
-    stream.receivedBytes += count
+  /// Part of a body, which a call may want. Nobody else does.
+  func receivedData(_ bytes: UnsafeRawBufferPointer, of id: Int32) {
+    guard let stream = streams[id] else { return giveBack(bytes.count, of: id) }
+    stream.receivedBytes += bytes.count
+    giveBack(stream.receiveBody(bytes), of: id)
     endBody(of: stream)
+  }
+
+  /// The client has sent all of its request.
+  func receivedEnd(of id: Int32) {
+    guard let stream = streams[id] else { return }
+    stream.isRequestOver = true
+    stream.endBody()
   }
 
   /// The rest of a body is read and thrown away, so that the answer is not lost to a client that reads it last; where that
@@ -228,6 +237,7 @@ final class HTTP2Connection: AnsweringConnection {
   func closed(_ id: Int32, errorCode: UInt32) {
     if receiving?.id == id { receiving = nil }
     guard let stream = streams.removeValue(forKey: id) else { return }
+    if stream.withheldBytes > 0 { nghttp2_session_consume_connection(session, stream.withheldBytes) }
     stream.close(isComplete: errorCode == NGHTTP2_NO_ERROR.rawValue && stream.isAtEnd)
   }
 
@@ -353,15 +363,12 @@ final class HTTP2Connection: AnsweringConnection {
 
   /// nghttp2's session with the tables of HPACK for both directions.
   private static let sessionBytes = 12 << 10
-  /// A stream: nghttp2's, ours, and its fields.
-  private static let streamBytes = 2 << 10
-
   /// Has the memory budget know what the connection holds.
   private func charge() {
     var held = 0
     if !isClosing {
       held = Self.sessionBytes + OriginLoop.layerBytes(of: socket) + unsent.count + 4 * opened.count
-      held += streams.values.reduce(0) { $0 + Self.streamBytes + $1.suppliedBytes }
+      held += streams.values.reduce(0) { $0 + $1.heldBytes }
     }
     owner.charge(held, insteadOf: &chargedBytes)
   }

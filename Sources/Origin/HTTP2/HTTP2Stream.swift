@@ -32,14 +32,22 @@ final class HTTP2Stream {
   private(set) var suppliedBytes = 0
   /// Bytes of the request's body, which nobody wants.
   var receivedBytes = 0
+  /// Whether the client has sent all of its request.
+  var isRequestOver = false
+  /// The call whose body is read, or which is being answered; see `HTTP2Stream+Body.swift`.
+  var reception: RequestReception?
+  /// The answer where that has no end; see `HTTP2Stream+Events.swift`.
+  var events: HTTP2EventBody?
+  /// Bytes that were received and that the client's windows have not been given back.
+  var withheldBytes = 0
   /// Whether the last frame of the answer has been sent.
   var isAnswered = false
   /// Closed streams do nothing with what workers bring.
-  private var isClosed = false
+  private(set) var isClosed = false
   /// When the client last took something, or could not because we were at it.
   private(set) var progressMilliseconds: UInt64
 
-  private var owner: OriginLoop { connection.owner }
+  var owner: OriginLoop { connection.owner }
 
   init(id: Int32, on connection: HTTP2Connection) {
     self.id = id
@@ -74,12 +82,14 @@ final class HTTP2Stream {
         owner.run(work) { self.retry() }
       case .suspended(let site, let work):
         owner.run(work) { self.resume($0, site) }
+      case .call(let call):
+        receive(call)
       }
     }
   }
 
   /// Reads the head from the kept fields, and answers what is wrong with it.
-  private func withHead(_ body: () -> Void) {
+  func withHead(_ body: () -> Void) {
     let fields = fields
     fields.bytes.withUnsafeBytes { raw in
       do throws(RequestError) {
@@ -110,7 +120,7 @@ final class HTTP2Stream {
     connection.flush()
   }
 
-  private var writer: ResponseWriter { ResponseWriter(owner, keepsAlive: true, exchange: exchange) }
+  var writer: ResponseWriter { ResponseWriter(owner, keepsAlive: true, exchange: exchange) }
 
   private func respond(_ representation: Representation, _ site: Site?) {
     let plan = ResponsePlan(
@@ -122,7 +132,7 @@ final class HTTP2Stream {
     submit(writer.write(plan, representation), body)
   }
 
-  private func respond(_ problem: Problem, _ site: Site?, about representation: Representation? = nil) {
+  func respond(_ problem: Problem, _ site: Site?, about representation: Representation? = nil) {
     if problem.status >= 500 { owner.log(problem, site) }
     begin(site, status: problem.status, kind: .error)
     let bytes = problem.body
@@ -131,7 +141,7 @@ final class HTTP2Stream {
       ResponseBody(bytes: owner.head.method == .head ? [] : bytes))
   }
 
-  private func begin(_ site: Site?, status: UInt16, kind: AnswerKind) {
+  func begin(_ site: Site?, status: UInt16, kind: AnswerKind) {
     owner.refreshDate()
     owner.counters.count(status: status)
     if owner.snapshot.accessLog != nil || site?.pipeline.logs.isEmpty == false {
@@ -141,7 +151,7 @@ final class HTTP2Stream {
   }
 
   /// - Parameter headBytes: the head's bytes in the output buffer; nil when a plugin's fields do not fit there.
-  private func submit(_ headBytes: Int?, _ body: ResponseBody) {
+  func submit(_ headBytes: Int?, _ body: ResponseBody) {
     guard let headBytes else {
       owner.log(.headTooLarge, nil)
       return connection.reset(self, NGHTTP2_INTERNAL_ERROR)
@@ -152,7 +162,7 @@ final class HTTP2Stream {
     let head = UnsafeMutableRawBufferPointer(rebasing: owner.output[..<headBytes])
     leftBytes = body.lengthBytes
     self.body = BodyCursor(body.slices, residency: owner.residency)
-    connection.respond(self, head, hasBody: body.lengthBytes > 0)
+    connection.respond(self, head, hasBody: body.lengthBytes > 0 || events != nil)
   }
 
   /// Too much waits for workers.
@@ -167,6 +177,7 @@ final class HTTP2Stream {
   ///
   /// - Returns: 0 only at the end; a negative number where the body can't go on.
   func readyBytes(upTo limit: Int) -> Int? {
+    if let events { return readyEventBytes(of: events, upTo: limit) }
     switch body.ready(upTo: limit) {
     case .bytes(let count): return count
     case .cold(let file, let offset, let count):
@@ -185,6 +196,10 @@ final class HTTP2Stream {
   /// Copies bytes that were said to be ready. False where the file has become shorter.
   func take(into buffer: UnsafeMutableRawBufferPointer) -> Bool {
     progressMilliseconds = owner.loop.nowMilliseconds
+    if let events {
+      takeEventBytes(of: events, into: buffer)
+      return true
+    }
     guard body.take(into: buffer) else {
       owner.blobWasShort()
       return false
@@ -216,6 +231,14 @@ final class HTTP2Stream {
     connection.flush()
   }
 
+  /// A stream: nghttp2's, ours, and its fields.
+  private static let ownBytes = 2 << 10
+
+  /// What the memory budget is to know.
+  var heldBytes: Int { Self.ownBytes + suppliedBytes + (reception?.heldBytes ?? 0) }
+
+  func noteProgress() { progressMilliseconds = owner.loop.nowMilliseconds }
+
   // MARK: Ending
 
   func sent(frameBytes: Int) {
@@ -228,6 +251,9 @@ final class HTTP2Stream {
     isClosed = true
     exchange?.finish(owner, sentBytes: sentBytes, isComplete: isComplete)
     exchange = nil
+    reception = nil
+    events?.source.end()
+    events = nil
     body = BodyCursor([], residency: owner.residency)
   }
 }

@@ -136,6 +136,7 @@ extension Problem {
         status: 507, code: "storage-full", title: "Storage full",
         detail: "The storage of this server is full.")
     case .notFound: self = .notFound
+    case .digestMismatch: self = .digestMismatch
     case .damaged, .blobMissing: self = .damaged
     default: self = .internalError
     }

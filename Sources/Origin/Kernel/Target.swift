@@ -75,6 +75,8 @@ public enum AnswerKind: String, Sendable, CaseIterable {
   case thumbnail
   /// A content key: never stored by anyone.
   case key
+  /// What a call of the API answers: never stored by anyone.
+  case api
   case error
 }
 

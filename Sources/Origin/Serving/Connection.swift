@@ -20,6 +20,8 @@ import Store
 final class Connection: AnsweringConnection {
   enum State: UInt8 {
     case reading
+    /// The body of a call of the API; see `Connection+Body.swift`.
+    case receiving
     case responding
     case waiting
     case lingering
@@ -34,20 +36,24 @@ final class Connection: AnsweringConnection {
   private let proxiedClient: SocketAddress?
   let owner: OriginLoop
   let router: any Router
-  private(set) var state = State.reading
+  var state = State.reading
   private var progress = ParseProgress()
   /// Bytes read and not yet used, oldest first.
-  private var pending: [UInt8] = []
+  var pending: [UInt8] = []
   /// The body being sent; `Connection+Transfer.swift` carries it through its turns.
   var transfer: Transfer?
-  private var keepsAlive = true
+  var keepsAlive = true
   /// The client has said that this request is its last.
   private var isLastOfClient = false
   /// A request body still to be thrown away before the next head.
-  private var body = DiscardedBody()
-  private var exchange: ExchangeRecord?
+  var body = DiscardedBody()
+  /// The call whose body is read, or which is being answered.
+  var reception: RequestReception?
+  /// The answer being sent where that has no end; see `Connection+Events.swift`.
+  var events: EventStream?
+  private(set) var exchange: ExchangeRecord?
   /// Bytes of the answer being sent, its head included.
-  private var answerBytes: UInt64 = 0
+  var answerBytes: UInt64 = 0
   /// When the request being answered was dispatched first; 0 where nothing is logged.
   private var startedNanoseconds: UInt64 = 0
   /// How often the request has waited for the disk before there was an answer.
@@ -89,6 +95,8 @@ final class Connection: AnsweringConnection {
         pending.append(contentsOf: bytes)
         consumePending()
       }
+    case .receiving:
+      receiveBody(bytes)
     }
   }
 
@@ -143,7 +151,9 @@ final class Connection: AnsweringConnection {
         if turn == 0, state == .reading, rest.count > 0 { return postpone(rest) }
       }
     }
-    if state == .reading, rest.count == 0, transfer == nil {
+    if state == .receiving {
+      if rest.count > 0 { receiveBody(rest) }
+    } else if state == .reading, rest.count == 0, transfer == nil {
       if body.isOver {
         owner.deadlines.arm(deadline, .idle)
       } else {
@@ -197,6 +207,8 @@ final class Connection: AnsweringConnection {
       wait(keeping: bytes)
       // One that has ended meanwhile is closed, and does nothing with it.
       owner.run(work) { self.resume($0, site) }
+    case .call(let call):
+      receive(call, head: bytes)
     }
   }
 
@@ -205,10 +217,15 @@ final class Connection: AnsweringConnection {
     respond(problem: .overloaded, site: nil, isHead: owner.head.method == .head)
   }
 
+  /// Whether the request that is parsed may be followed by another.
+  var mayKeepAlive: Bool {
+    owner.head.keepAlive && !owner.isDraining && answers + 1 < owner.limits.requestsPerConnection
+  }
+
   /// What the head says about its body, and about the connection after it.
   private func prepareBody() {
     isLastOfClient = !owner.head.keepAlive
-    keepsAlive = !isLastOfClient && !owner.isDraining && answers + 1 < owner.limits.requestsPerConnection
+    keepsAlive = mayKeepAlive
     body = DiscardedBody(of: owner.head)
     // A client that waits for 100 Continue may send its body or not once it has the final status: the
     // next head could not be told from the body.
@@ -225,8 +242,11 @@ final class Connection: AnsweringConnection {
 
   /// Has the memory budget know what the connection holds while it waits.
   func charge() {
-    let held =
-      state == .closed ? 0 : pending.count + (transfer?.ownedBytes ?? 0) + OriginLoop.layerBytes(of: socket)
+    var held = 0
+    if state != .closed {
+      held = pending.count + (transfer?.ownedBytes ?? 0) + OriginLoop.layerBytes(of: socket)
+      if let reception { held += reception.heldBytes }
+    }
     owner.charge(held, insteadOf: &chargedBytes)
   }
 
@@ -294,7 +314,7 @@ final class Connection: AnsweringConnection {
     }
   }
 
-  private func respond(problem: Problem, site: Site?, isHead: Bool, _ about: Representation? = nil) {
+  func respond(problem: Problem, site: Site?, isHead: Bool, _ about: Representation? = nil) {
     if problem.closesConnection { keepsAlive = false }
     if problem.status >= 500 { owner.log(problem, site) }
     begin(site, status: problem.status, kind: .error)
@@ -309,7 +329,7 @@ final class Connection: AnsweringConnection {
     send(writer.writePreflight(site))
   }
 
-  private func begin(_ site: Site?, status: UInt16, kind: AnswerKind) {
+  func begin(_ site: Site?, status: UInt16, kind: AnswerKind) {
     waits = 0
     answers &+= 1
     owner.refreshDate()
@@ -325,7 +345,7 @@ final class Connection: AnsweringConnection {
   }
 
   /// - Parameter headBytes: the head's bytes in the output buffer; nil when a plugin's fields do not fit there.
-  private func send(_ headBytes: Int?, _ body: ResponseBody = ResponseBody(bytes: [])) {
+  func send(_ headBytes: Int?, _ body: ResponseBody = ResponseBody(bytes: [])) {
     guard let headBytes else {
       owner.log(.headTooLarge, nil)
       return abort()
@@ -399,16 +419,22 @@ final class Connection: AnsweringConnection {
     guard state != .closed else { return }
     state = .closed
     if let exchange {
-      exchange.finish(owner, sentBytes: transfer?.sentBytes ?? 0, isComplete: false)
+      let sentBytes = events == nil ? transfer?.sentBytes ?? 0 : answerBytes
+      exchange.finish(owner, sentBytes: sentBytes, isComplete: false)
       self.exchange = nil
     }
     transfer = nil
+    reception = nil
+    endEvents()
     owner.deadlines.cancel(deadline)
     socket.close()
   }
 
   func deadlineExpired(_ kind: ConnectionDeadlines.Kind) {
     switch kind {
+    case _ where state == .receiving:
+      owner.counters.timeouts.add(1)
+      bodyFailed(.bodyTimeout)
     case .header where state == .reading && !pending.isEmpty:
       keepsAlive = false
       owner.counters.timeouts.add(1)
@@ -427,6 +453,8 @@ final class Connection: AnsweringConnection {
     switch state {
     case .reading where socket.layer == nil: abort()  // Nobody has a goodbye to say.
     case .reading: finishAndClose()
+    case .receiving: bodyFailed(.bodyIncomplete)
+    case .responding where events != nil: abort()
     case .responding, .waiting: keepsAlive = false
     case .lingering, .closed: break
     }
@@ -442,6 +470,8 @@ final class Connection: AnsweringConnection {
 
   private func letGo() {
     transfer = nil
+    reception = nil
+    endEvents()
     pending = []
     if chargedBytes > 0 { charge() }
     owner.deadlines.cancel(deadline)

@@ -41,6 +41,8 @@ enum Answer {
   /// Await this on the loop, then ask again with the same head.
   case awaiting(@Sendable () async -> Void)
   case suspended(Site, @Sendable () async throws(Problem) -> Representation)
+  /// Read the body that belongs to the call, then run it.
+  case call(APICall)
 }
 
 /// Makes answers to parsed request heads: a loop does for the sites, the admin router for its own pages.
@@ -72,12 +74,14 @@ final class OriginLoop: Router {
   private(set) var limits: LoopLimits
   /// For each `Limit`: when the log was told last, and how many were refused since.
   var refused = Limit.allCases.map { _ in (loggedSeconds: Int64.min / 2, count: 0) }
+  /// Streams of events that are open.
+  var eventStreams = 0
   /// Refused clients that are being told so.
   var farewells = 0
   /// Connections that count against their address; empty while there is no such limit.
   private var addressKeys: [ObjectIdentifier: NetworkAddress] = [:]
   private var hot = HotTable()
-  private let context: ContentContext
+  let context: ContentContext
   private var registry: [ObjectIdentifier: any ClientConnection] = [:]
   /// Connections of clients; those of the admin listener neither count against the limit nor hold up a drain.
   private(set) var clientCount = 0
@@ -276,10 +280,10 @@ final class OriginLoop: Router {
       return .problem(.originSecretRequired, site)
     }
     switch request.method {
-    case .get, .head: break
-    case .options: return .preflight(site)
-    case .other: return .problem(.methodUnknown, site)
-    default: return .problem(.methodNotAllowed, site)
+    case .get, .head: if APIRouter.owns(request.path) { return callAnswer(request, client, site, mayWait) }
+    case .options where !APIRouter.owns(request.path): return .preflight(site)
+    case .connect, .trace: return .problem(.methodNotAllowed, site)
+    default: return callAnswer(request, client, site, mayWait)
     }
     var grant: AccessGrant?
     for handler in site.pipeline.access {
@@ -289,6 +293,17 @@ final class OriginLoop: Router {
       case .refuse(let problem): return .problem(problem, site)
       }
     }
+    return mediaAnswer(request.path, site, grant: grant, hasToken: grant != nil, mayWait: mayWait)
+  }
+
+  /// What a path means to who has passed the access handlers.
+  ///
+  /// - Parameters:
+  ///   - grant: of the token that the request brought in its URL; travels on in manifests.
+  ///   - hasToken: whether it brought one of any kind.
+  func mediaAnswer(
+    _ path: Span<UInt8>, _ site: Site, grant: AccessGrant?, hasToken: Bool, mayWait: Bool
+  ) -> Answer {
     do throws(StoreError) {
       if hot.follow(try context.reader.renew()) { context.catalogMoved() }
     } catch {
@@ -299,18 +314,18 @@ final class OriginLoop: Router {
     // A clock that was set back would leave answers in the table whose Last-Modified lies in the future.
     if now < answeredSeconds { hot.removeAll() }
     answeredSeconds = now
-    if let known = hot.representation(site: site.number, path: request.path, nowSeconds: now) {
+    if let known = hot.representation(site: site.number, path: path, nowSeconds: now) {
       counters.hotHits.add(1)
       if let wish = hot.takeWish() { assemble(wish) }
-      if grant == nil {
-        return known.needsToken ? .problem(.assetPrivate, site) : .representation(known, site)
+      guard let grant else {
+        return known.needsToken && !hasToken ? .problem(.assetPrivate, site) : .representation(known, site)
       }
       return .representation(known.copy(for: grant), site)
     }
     counters.hotMisses.add(1)
-    context.begin(site, nowSeconds: now, mayWait: mayWait, hasToken: grant != nil)
+    context.begin(site, nowSeconds: now, mayWait: mayWait, hasToken: hasToken)
     do throws(Problem) {
-      let answer = try make([UInt8](copying: request.path), site)
+      let answer = try make([UInt8](copying: path), site)
       guard grant != nil, case .representation(let made, let site) = answer else { return answer }
       return .representation(made.copy(for: grant), site)
     } catch {

@@ -100,6 +100,21 @@ public final class Representation: Sendable {
     self.slices = slices
   }
 
+  /// The same answer with other field lines, which say nothing of Content-Type.
+  init(_ other: Representation, untypedFieldLines lines: [UInt8]) {
+    info = other.info
+    untypedFieldLines = lines
+    fieldLines = Array("Content-Type: ".utf8) + other.contentType + [0x0D, 0x0A] + lines
+    contentType = other.contentType
+    etag = other.etag
+    lastModifiedSeconds = other.lastModifiedSeconds
+    slices = other.slices
+    lengthBytes = other.lengthBytes
+    validUntilSeconds = other.validUntilSeconds
+    needsToken = other.needsToken
+    signed = nil
+  }
+
   /// What this value keeps in memory, in bytes, for the hot table's budget.
   var costBytes: Int {
     var cost = 512 + fieldLines.count + untypedFieldLines.count + slices.count * 40

@@ -58,12 +58,19 @@ struct ResponseWriter {
     }
     if problem.status == 412 || problem.status == 416, let about { fields.set("ETag", about.etag) }
     for field in problem.fields { fields.set(field.name, field.value) }
+    return write(status: problem.status, fields, lengthBytes: UInt64(bodyBytes.count))
+  }
+
+  /// A head with these fields. - Parameter lengthBytes: nil for what has no body.
+  func write(status: UInt16, _ fields: HeaderFields, lengthBytes: UInt64?) -> Int? {
     var writer = HeadWriter(into: owner.output)
-    writer.appendStatusLine(problem.status)
+    writer.appendStatusLine(status)
     writer.append(fields.lines())
-    writer.append("Content-Length: ")
-    writer.append(decimal: UInt64(bodyBytes.count))
-    writer.append("\r\n")
+    if let lengthBytes {
+      writer.append("Content-Length: ")
+      writer.append(decimal: lengthBytes)
+      writer.append("\r\n")
+    }
     return finish(&writer)
   }
 

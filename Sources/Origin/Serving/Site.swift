@@ -6,6 +6,8 @@ import HTTP
 public final class Site: Sendable {
   public let configuration: SiteConfiguration
   public let pipeline: Pipeline
+  /// The calls below `/api/v1/`.
+  let api: APIRouter
   /// Distinguishes the sites of one configuration in the hot table.
   let number: Int
   let preflightLines: [UInt8]
@@ -31,6 +33,7 @@ public final class Site: Sendable {
     self.number = number
     clientAuthority = TLSClientAuthority(configuration)
     pipeline = Pipeline(configuration, plugins: plugins)
+    api = APIRouter(configuration, plugins: plugins)
     originSecret = OriginSecret(configuration.originSecret)
     let verifiers = configuration.signing.verifiers
     signs = !verifiers.isEmpty
@@ -66,7 +69,7 @@ public final class Site: Sendable {
       default:
         control = CacheControl(noStore: true)
       }
-    case .key:
+    case .key, .api:
       control = CacheControl(noStore: true)
     case .blob:
       // Only for who holds a token: what has passed once must not be handed to others by a cache (RFC 9111 §3.5).

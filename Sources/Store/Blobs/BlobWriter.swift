@@ -78,15 +78,22 @@ public final class BlobWriter: Sendable {
   /// Makes what was written a blob, durable under its name when this returns.
   ///
   /// Equal content that is stored already is kept and shared. On failure nothing stays behind.
-  public func finish() throws(StoreError) -> StagedBlob {
+  ///
+  /// - Parameter expected: what the bytes must turn out to be; throws `.digestMismatch` where they are something else.
+  public func finish(as expected: BlobID? = nil) throws(StoreError) -> StagedBlob {
     let state = open.withLock { $0.take() }
     guard let state else {
       throw .invalid("finish blob", "the writer is finished: make a new one")
     }
     if let failure = state.failure { throw failure }
+    let id = state.hasher.finish()
+    if let expected, id != expected {
+      throw StoreError(
+        .digestMismatch, operation: "finish blob",
+        message: "the bytes are not those of the name that was given: send them again", context: expected.hex)
+    }
     fchmod(state.file.descriptor.number, 0o444)
     try Disk.sync(state.file.descriptor, path: state.file.path)
-    let id = state.hasher.finish()
     let staged = StagedBlob(id: id, sizeBytes: state.sizeBytes)
     try store.install(state.file.path, as: id, sizeBytes: staged.sizeBytes)
     return staged

@@ -1,0 +1,44 @@
+import Store
+import Testing
+
+@testable import Origin
+
+@Suite struct VideoMetadataTests {
+  @Test func wholeMetadataReplaceAll() throws {
+    let some = try VideoMetadata(whole: Array(#"{"title":"T","tags":["a","b"]}"#.utf8))
+    #expect((some.title, some.description, some.privacy) == ("T", "", .public))
+    #expect(some.tags == ["a", "b"])
+  }
+
+  @Test func aPatchLeavesWhatItDoesNotSay() throws {
+    let patch = try VideoMetadata(patch: Array(#"{"title":null,"privacy":"private"}"#.utf8))
+    #expect((patch.title, patch.description, patch.privacy) == ("", nil, .private))
+    #expect(patch.tags == nil)
+  }
+
+  static let refused: [(String, String, String)] = [
+    ("[]", "invalid-field", "an array"), ("{", "invalid-json", "at byte 1"),
+    (#"{"title":1}"#, "invalid-field", #""title" is a number; it must be a string"#),
+    (#"{"tags":"a"}"#, "invalid-field", #""tags" is a string; it must be an array"#),
+    (#"{"tags":["a",{}]}"#, "invalid-field", #""tags[1]" is an object"#),
+    (#"{"tags":["a","a"]}"#, "invalid-field", #""tags[1]" is in the list already"#),
+    (#"{"tags":[""]}"#, "invalid-field", #""tags[0]" is empty"#),
+    (#"{"title":"a\nb"}"#, "invalid-field", "control character"),
+    (#"{"privacy":"secret"}"#, "invalid-field", "public, unlisted, private"),
+    (#"{"status":"ready"}"#, "invalid-field", #"The key "status" is unknown"#),
+    (#"{"title":"a","title":"b"}"#, "invalid-json", "twice"),
+    (#"{"title":"\#(String(repeating: "x", count: 501))"}"#, "invalid-field", "more than 500"),
+  ]
+
+  @Test(arguments: refused) func saysWhatIsWrong(text: String, code: String, detail: String) throws {
+    let problem = try #require(throws: Problem.self) { try VideoMetadata(patch: Array(text.utf8)) }
+    #expect(problem.status == 400 && problem.code == code)
+    #expect(problem.detail.contains(detail), "\(problem.detail)")
+  }
+
+  @Test func textsOfTheLongestLengthAreTaken() throws {
+    let title = String(repeating: "é", count: VideoMetadata.titleCharacters)
+    #expect(try VideoMetadata(patch: Array("{\"title\":\"\(title)\"}".utf8)).title == title)
+    #expect(try VideoMetadata(patch: Array(#"{"description":"a\nb\tc"}"#.utf8)).description == "a\nb\tc")
+  }
+}
