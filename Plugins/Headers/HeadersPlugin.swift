@@ -16,7 +16,8 @@ public final class HeadersPlugin: Plugin {
             .string(
               "class", default: "all",
               .oneOf(
-                "all", "manifest", "segment", "progressive", "file", "blob", "thumbnail", "key", "error"),
+                "all", "manifest", "segment", "progressive", "file", "blob", "thumbnail", "key", "api",
+                "error"),
               "Which answers the rule is for.", example: "segment"),
             .stringTable(
               "set", names: .fieldName, values: .fieldValue,

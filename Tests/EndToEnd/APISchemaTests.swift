@@ -13,6 +13,8 @@ extension EndToEnd {
 
     /// What is sound by its form and yet refused for what it means: a cursor of no list, another digest, a stale tag.
     private static let settings = """
+      [checks.missing_required_header]
+      expected-statuses = ["401", "428"]
       [[operations]]
       include-name = "GET /api/v1/videos"
       checks.positive_data_acceptance.expected-statuses = ["2xx", "400"]

@@ -8,7 +8,7 @@ extension EndToEnd {
     .served(APIFixture.options()) { server in
       try server.importAsset("film", Fixtures.path(APIFixture.film))
       for number in 1...5 {
-        let file = try server.folder.write("bytes-\(number).bin", Array("bytes \(number)".utf8))
+        let file = try Fixtures.path(APIFixture.film)
         let tags = number % 2 == 0 ? "even,number" : "odd,number"
         let done = try server.headwater([
           "import", "--site", "demo", "--id", "v\(number)", "--title", "Video \(6 - number)", file,
@@ -125,7 +125,7 @@ extension EndToEnd {
 
     @Test func aRemovedVideoIsGone() throws {
       let server = try Served.server
-      try server.importAsset("gone", server.folder.write("gone.bin", Array("gone".utf8)))
+      try server.importAsset("gone", Fixtures.path(APIFixture.film))
       let path = "/api/v1/videos/gone"
       let tag = try #require(try server.call("GET", path)["ETag"])
       #expect(try server.call("DELETE", path).status == 428)

@@ -39,6 +39,14 @@ final class APIRouter: Sendable {
     return path[2] == UInt8(ascii: "p") && path[3] == UInt8(ascii: "i") && path[4] == UInt8(ascii: "/")
   }
 
+  /// Whether OPTIONS of a path is about its calls; else the site's own answer, the same for all paths, does.
+  func answersOptions(of path: Span<UInt8>) -> Bool {
+    let path = [UInt8](copying: path)
+    if Self.owns(path.span) { return true }
+    let parts = path.dropFirst().split(separator: 0x2F, omittingEmptySubsequences: false)
+    return routes.contains { $0.match(parts) != nil }
+  }
+
   /// - Parameters:
   ///   - request: any with a path of the API, and any that writes.
   ///   - hasBody: whether a body follows though no field says so, as in HTTP/2.

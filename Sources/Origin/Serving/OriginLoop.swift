@@ -281,7 +281,7 @@ final class OriginLoop: Router {
     }
     switch request.method {
     case .get, .head: if APIRouter.owns(request.path) { return callAnswer(request, client, site, mayWait) }
-    case .options where !APIRouter.owns(request.path): return .preflight(site)
+    case .options where !site.api.answersOptions(of: request.path): return .preflight(site)
     case .connect, .trace: return .problem(.methodNotAllowed, site)
     default: return callAnswer(request, client, site, mayWait)
     }
