@@ -14,6 +14,7 @@ public struct APIRequest: Sendable {
   public let site: Site
   public let store: Store
   public let workers: WorkerPool
+  public let jobs: any JobQueue
   public let method: Method
   /// The parameters of the route's path.
   public let parameters: [String: String]

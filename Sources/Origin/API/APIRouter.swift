@@ -14,7 +14,7 @@ import Store
 
 /// The calls of one site.
 final class APIRouter: Sendable {
-  static let builtIn = VideosAPI.routes + EventsAPI.routes + BlobUpload.routes
+  static let builtIn = VideosAPI.routes + JobsAPI.routes + EventsAPI.routes + BlobUpload.routes
 
   /// What a request to the API comes to.
   enum Verdict {
@@ -167,6 +167,7 @@ extension APIRequest {
     self.site = site
     store = server.store
     workers = server.workers
+    jobs = server.jobs
     method = head.method
     self.parameters = parameters
     if let asked = head.query { query = [UInt8](copying: asked) } else { query = [] }

@@ -9,6 +9,8 @@
 // next bytes when the ones before have been taken, and what is then read is what the log holds behind the last sequence: a
 // slow client is only further behind, and one that takes nothing for the send timeout is ended.
 //
+// Jobs are told beside it, without an id; see `JobWatch`.
+//
 // A look at the log costs a renewed read transaction: no more while the index has not changed. That is four times a second for
 // each stream that waits, as plugins follow it, because other processes write to it, too. Belongs to its loop.
 
@@ -31,10 +33,11 @@ final class EventStream {
   /// Streams of one loop: each holds a connection for as long as its client likes.
   static let mostOfLoop = 64
 
-  private unowned let owner: OriginLoop
+  private let owner: OriginLoop
   private let subscription: EventSubscription
   /// How its connection frames it.
   let isChunked: Bool
+  private let jobs: JobWatch
   private var sequence: UInt64 = 0
   private var transaction: UInt64 = 0
   private var hasBegun = false
@@ -46,6 +49,7 @@ final class EventStream {
     self.owner = owner
     self.isChunked = isChunked
     self.subscription = subscription
+    jobs = JobWatch(site: subscription.site, queue: owner.server.jobs, loop: owner.loop)
     heartbeatDueMilliseconds = owner.loop.nowMilliseconds + Self.heartbeatMilliseconds
     owner.eventStreams += 1
   }
@@ -62,11 +66,12 @@ final class EventStream {
   func next(whileWaiting: @escaping () -> Void, _ ready: @escaping ([UInt8]?) -> Void) {
     if hasEnded { return }
     if owner.isDraining { return ready(nil) }
-    let bytes: [UInt8]
+    var bytes: [UInt8]
     do throws(StoreError) { bytes = try read() } catch {
       owner.log(Problem(error), nil)
       return ready(nil)
     }
+    bytes += jobs.take()
     let now = owner.loop.nowMilliseconds
     if !bytes.isEmpty || now >= heartbeatDueMilliseconds {
       heartbeatDueMilliseconds = now + Self.heartbeatMilliseconds

@@ -35,7 +35,7 @@ final class RequestReception {
   let call: APICall
   /// Of HTTP/1, for the answer.
   let head: [UInt8]
-  private unowned let owner: OriginLoop
+  private let owner: OriginLoop
   private weak var receiver: (any BodyReceiver)?
   private var framing: IncomingBody?
   private let mostBytes: UInt64
@@ -99,7 +99,8 @@ final class RequestReception {
     totalBytes += UInt64(data.count)
     if totalBytes > mostBytes { return fail(.bodyTooLong(mostBytes)) }
     if owner.counters.heldBytes.value + UInt64(data.count) > owner.limits.memoryBytes {
-      owner.note(.memory)
+      // Its head, which may have named the client, is no longer the one that is parsed.
+      owner.note(.memory, of: nil)
       return fail(.overloaded)
     }
     gathered.append(contentsOf: data)

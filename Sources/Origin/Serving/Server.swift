@@ -24,6 +24,7 @@ import Synchronization
 final class ServerState: Sendable {
   let store: Store
   let workers: WorkerPool
+  let jobs: any JobQueue
   let logger: Logger
   let connectionLimit: Int
   let addressLimits = AddressLimits()
@@ -39,11 +40,13 @@ final class ServerState: Sendable {
 
   init(
     store: Store, workers: WorkerPool, logger: Logger, connectionLimit: Int, counters: [LoopCounters],
-    startedSeconds: Int64, jobMeasures: JobMeasures? = nil, drained: @escaping @Sendable () -> Void
+    startedSeconds: Int64, jobs: (any JobQueue)? = nil, jobMeasures: JobMeasures? = nil,
+    drained: @escaping @Sendable () -> Void
   ) {
     self.jobMeasures = jobMeasures
     self.store = store
     self.workers = workers
+    self.jobs = jobs ?? EmbeddedJobQueue(store: store, workers: workers)
     self.logger = logger
     self.connectionLimit = connectionLimit
     self.counters = counters
@@ -131,7 +134,7 @@ public final class Server: Sendable {
       store: store, workers: workers, logger: logger,
       connectionLimit: max(1, server.limits.connections / max(1, count)),
       counters: threads.loops.map { _ in LoopCounters() }, startedSeconds: Int64(time(nil)),
-      jobMeasures: runner?.measures, drained: { finished.signal() })
+      jobs: jobs, jobMeasures: runner?.measures, drained: { finished.signal() })
     let plugins = try PluginSet(configuration, registry)
     let log = try Self.accessLog(configuration)
     let tls = try TLSHosts(configuration)
