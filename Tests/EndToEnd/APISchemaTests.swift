@@ -19,6 +19,9 @@ extension EndToEnd {
       include-name = "GET /api/v1/videos"
       checks.positive_data_acceptance.expected-statuses = ["2xx", "400"]
       [[operations]]
+      include-name = "GET /api/v1/jobs"
+      checks.positive_data_acceptance.expected-statuses = ["2xx", "400"]
+      [[operations]]
       include-name = "PUT /api/v1/videos/{id}"
       checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "412"]
       [[operations]]

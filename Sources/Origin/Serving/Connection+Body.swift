@@ -85,6 +85,8 @@ extension Connection: BodyReceiver {
     guard state == .receiving || state == .waiting, reception != nil else { return }
     var problem = problem.unstored
     problem.closesConnection = true
+    // The rest of the body may be on its way.
+    isLastOfClient = false
     answer(.failure(problem))
   }
 

@@ -44,7 +44,7 @@ final class Connection: AnsweringConnection {
   var transfer: Transfer?
   var keepsAlive = true
   /// The client has said that this request is its last.
-  private var isLastOfClient = false
+  var isLastOfClient = false
   /// A request body still to be thrown away before the next head.
   var body = DiscardedBody()
   /// The call whose body is read, or which is being answered.
