@@ -15,6 +15,8 @@ extension EndToEnd {
     private static let settings = """
       [checks.missing_required_header]
       expected-statuses = ["401", "428"]
+      [checks.negative_data_rejection]
+      expected-statuses = ["400", "401", "404", "405", "411", "412", "413", "414", "415", "422", "428", "431"]
       [[operations]]
       include-name = "GET /api/v1/videos"
       checks.positive_data_acceptance.expected-statuses = ["2xx", "400"]
