@@ -159,7 +159,7 @@ import Testing
 
   @Test func whatKillsItsWorkersEndsAsADeadLetter() throws {
     let id = try add(draft("k")).id
-    for _ in 0..<Store.maximumJobAttempts {
+    for _ in 0..<JobRecord.maximumAttempts {
       _ = try claimed()
       fixture.clock.advance(seconds: 31)
     }
@@ -204,7 +204,7 @@ import Testing
       let error = try #require(last.error)
       #expect(error.code == "c" && error.message.utf8.count <= 1024 && error.log.utf8.count <= 8192)
     }
-    #expect(Store.backoff(afterAttempt: .max) <= 900_000)
+    #expect(JobRecord.backoff(afterAttempt: .max) <= 900_000)
   }
 
   @Test func postponingDoesNotCount() throws {

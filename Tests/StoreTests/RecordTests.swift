@@ -41,6 +41,31 @@ import Testing
       previous: $0 == .assetReady ? nil : Generation(bits: 4))
   }
 
+  private static let jobs: [JobRecord] = {
+    let plain = JobRecord(JobDraft(site: "s", kind: "k", key: ""), sequence: 1, nowMilliseconds: 0)
+    var whole = JobRecord(
+      JobDraft(
+        site: "søte", kind: "transcode.chunk", key: "film 🎬", asset: "film", priority: .max,
+        payload: [0, 255, 123],
+        dependencies: [plain.id, JobID(site: "a", kind: "b", key: "c")], servesDependantsOnly: true),
+      sequence: .max, nowMilliseconds: .max)
+    whole.state = .processing
+    whole.notBeforeMilliseconds = .min
+    whole.unmetDependencies = .max
+    whole.attempt = 5
+    whole.crashes = 2
+    whole.owner = "host/1-abc/3"
+    whole.fence = .max
+    whole.leaseUntilMilliseconds = 30_000
+    whole.startedMilliseconds = 7
+    whole.progressPermille = 1000
+    whole.note = "at the end"
+    whole.result = [1]
+    whole.keptBlobs = [blob, BlobID.digest(of: [2])]
+    whole.error = JobError(code: "c", message: "m", log: "l\nl")
+    return [plain, whole]
+  }()
+
   /// Every record there is, encoded, with what reading it back gives.
   static let all: [(name: String, bytes: [UInt8], decode: @Sendable ([UInt8]) throws -> Bool)] = {
     var all: [(name: String, bytes: [UInt8], decode: @Sendable ([UInt8]) throws -> Bool)] = []
@@ -61,6 +86,10 @@ import Testing
     let file = FileRecord(
       site: "s", path: "a/b", blob: blob, sizeBytes: .max, mediaType: "t", modifiedMilliseconds: -7)
     all.append(("file", file.encode(), { try $0.withUnsafeBytes { try FileRecord(decoding: $0) } == file }))
+    for job in jobs {
+      all.append(
+        ("job", job.encode(), { try $0.withUnsafeBytes { try JobRecord(decoding: $0) } == job }))
+    }
     let stored = BlobRecord(sizeBytes: 1 << 40, createdMilliseconds: 1, verifiedMilliseconds: 2)
     all.append(
       ("blob", stored.encode(), { try $0.withUnsafeBytes { try BlobRecord(decoding: $0) } == stored }))

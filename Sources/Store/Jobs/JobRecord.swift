@@ -37,7 +37,7 @@ public struct JobError: Sendable, Equatable {
   public static let workerLost = "worker-lost"
   public static let cancelledByHand = "cancelled"
 
-  init(_ failure: JobFailure) {
+  public init(_ failure: JobFailure) {
     code = failure.code
     message = JobError.cut(failure.message, to: JobFailure.maximumMessageBytes, keepsEnd: false)
     log = JobError.cut(failure.log, to: JobFailure.maximumLogBytes, keepsEnd: true)
@@ -52,54 +52,57 @@ public struct JobError: Sendable, Equatable {
   }
 }
 
-/// A job as the queue holds it. Times are milliseconds since 1970.
+/// A job as a queue holds it. Times are milliseconds since 1970.
+///
+/// How it changes is told in JobRecord+Transitions.swift.
 public struct JobRecord: Sendable, Equatable {
   static let maximumNoteBytes = 256
 
-  public internal(set) var id: JobID
-  public internal(set) var site: String
-  public internal(set) var kind: String
-  public internal(set) var key: String
-  public internal(set) var asset: String?
-  public internal(set) var priority: UInt8
-  public internal(set) var payload: [UInt8]
-  public internal(set) var dependencies: [JobID]
-  public internal(set) var servesDependantsOnly: Bool
+  public var id: JobID
+  public var site: String
+  public var kind: String
+  public var key: String
+  public var asset: String?
+  public var priority: UInt8
+  public var payload: [UInt8]
+  public var dependencies: [JobID]
+  public var servesDependantsOnly: Bool
   /// Grows with every job that is added: the order of lists.
-  public internal(set) var sequence: UInt64
-  public internal(set) var createdMilliseconds: Int64
-  public internal(set) var updatedMilliseconds: Int64
+  public var sequence: UInt64
+  public var createdMilliseconds: Int64
+  public var updatedMilliseconds: Int64
 
-  public internal(set) var state: JobState
+  public var state: JobState
   /// 0 is at once.
-  public internal(set) var notBeforeMilliseconds: Int64
+  public var notBeforeMilliseconds: Int64
   /// Dependencies that have not completed.
-  public internal(set) var unmetDependencies: UInt32
+  public var unmetDependencies: UInt32
   /// How often it was begun, but for the times that do not count.
-  public internal(set) var attempt: UInt32
+  public var attempt: UInt32
   /// How many of those killed their process.
-  public internal(set) var crashes: UInt32
+  public var crashes: UInt32
   /// Who does it: `host/process/worker`. Empty where nobody does.
-  public internal(set) var owner: String
+  public var owner: String
   /// Grows with every claim: what an earlier owner brings late is told by it.
-  public internal(set) var fence: UInt64
-  public internal(set) var leaseUntilMilliseconds: Int64
+  public var fence: UInt64
+  public var leaseUntilMilliseconds: Int64
   /// When the last attempt began; 0 before the first.
-  public internal(set) var startedMilliseconds: Int64
+  public var startedMilliseconds: Int64
   /// 0 to 1000.
-  public internal(set) var progressPermille: UInt16
+  public var progressPermille: UInt16
   /// What it is at, in a few words.
-  public internal(set) var note: String
+  public var note: String
 
   /// JSON of a completed job.
-  public internal(set) var result: [UInt8]
-  public internal(set) var keptBlobs: [BlobID]
+  public var result: [UInt8]
+  public var keptBlobs: [BlobID]
   /// Of the last failure; also of a job that is to be tried again.
-  public internal(set) var error: JobError?
+  public var error: JobError?
 
   private static let version: UInt8 = 1
 
-  init(_ draft: JobDraft, sequence: UInt64, nowMilliseconds now: Int64) {
+  /// A pending job, whose dependencies nobody has looked at yet.
+  public init(_ draft: JobDraft, sequence: UInt64, nowMilliseconds now: Int64) {
     id = draft.id
     site = draft.site
     kind = draft.kind
@@ -140,7 +143,8 @@ public struct JobRecord: Sendable, Equatable {
     return elapsed * (1000 - permille) / permille
   }
 
-  func encode() -> [UInt8] {
+  /// As stored; see RecordWriter.swift.
+  public func encode() -> [UInt8] {
     var writer = RecordWriter(version: JobRecord.version)
     writer.put(id)
     writer.put(site)
@@ -175,7 +179,8 @@ public struct JobRecord: Sendable, Equatable {
     return writer.bytes
   }
 
-  init(decoding bytes: UnsafeRawBufferPointer) throws(StoreError) {
+  /// Throws `.damaged` for anything but what `encode` has made.
+  public init(decoding bytes: UnsafeRawBufferPointer) throws(StoreError) {
     var reader = try RecordReader(bytes, "job", newest: JobRecord.version)
     id = try reader.job()
     site = try reader.text()

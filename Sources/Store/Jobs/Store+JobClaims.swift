@@ -5,9 +5,6 @@
 // and among equals the one whose last claim lies longest back. A site that brings ten thousand jobs thus delays another
 // one's only job by those under way, not by ten thousand.
 //
-// A claim counts the attempt before the work, so that work which takes its whole machine down counts, too. It raises the
-// fence: whatever an earlier owner says from then on is refused, because its fence is another one.
-//
 // Time is the wall clock, the only one that processes share. A clock that jumps ahead ends leases early, and then work is
 // done twice, not wrongly: the fence sees to that. One that jumps back makes the leases of stopped processes last longer.
 
@@ -22,22 +19,7 @@ public struct JobOffer: Sendable, Hashable {
   }
 }
 
-/// How a job stands with who works on it.
-public enum JobStanding: Sendable, Equatable {
-  case held
-  /// It was cancelled: stop, and throw away what was made.
-  case cancelled
-  /// It is somebody else's by now, or has ended: stop likewise.
-  case lost
-}
-
 extension Store {
-  /// How long a claim or a heartbeat holds.
-  public static let jobLeaseMilliseconds: Int64 = 30_000
-  /// Most attempts of one job, whatever it fails of.
-  public static let maximumJobAttempts: UInt32 = 5
-  /// Most attempts of one that kills its process.
-  public static let maximumJobCrashes: UInt32 = 3
   private static let promotionsAtATime = 256
 
   /// Claims the next job of those that are on offer, or returns nil.
@@ -56,15 +38,7 @@ extension Store {
         return nil
       }
       let old = job
-      job.state = .processing
-      job.attempt = job.attempt.addingReportingOverflow(1).partialValue
-      job.fence &+= 1
-      job.owner = owner
-      job.leaseUntilMilliseconds = now &+ Store.jobLeaseMilliseconds
-      job.startedMilliseconds = now
-      job.updatedMilliseconds = now
-      job.progressPermille = 0
-      job.note = ""
+      job.claim(owner: owner, nowMilliseconds: now)
       try tables.jobs.save(job, replacing: old, transaction)
       try takeTurn(job.site, transaction)
       return job
@@ -81,10 +55,7 @@ extension Store {
       let (standing, job) = try standing(transaction.view, id, fence)
       guard standing == .held, var job else { return standing }
       let old = job
-      job.leaseUntilMilliseconds = now &+ Store.jobLeaseMilliseconds
-      job.updatedMilliseconds = now
-      job.progressPermille = min(1000, progressPermille)
-      job.note = JobError.cut(note, to: JobRecord.maximumNoteBytes, keepsEnd: false)
+      job.beat(progressPermille: progressPermille, note: note, nowMilliseconds: now)
       try tables.jobs.save(job, replacing: old, transaction)
       return .held
     }
@@ -103,8 +74,7 @@ extension Store {
       let (standing, job) = try standing(transaction.view, id, fence)
       guard standing == .held, var job else { return false }
       let old = job
-      job.attempt -= min(1, job.attempt)
-      job.putBack(nowMilliseconds: options.nowMilliseconds())
+      job.release(nowMilliseconds: options.nowMilliseconds())
       try tables.jobs.save(job, replacing: old, transaction)
       return true
     }
@@ -115,12 +85,8 @@ extension Store {
   func standing(
     _ view: IndexView, _ id: JobID, _ fence: UInt64
   ) throws(StoreError) -> (JobStanding, JobRecord?) {
-    guard let job = try tables.jobs.job(view, id), job.fence == fence else { return (.lost, nil) }
-    switch job.state {
-    case .processing: return (.held, job)
-    case .cancelled: return (.cancelled, job)
-    case .pending, .completed, .failed: return (.lost, job)
-    }
+    guard let job = try tables.jobs.job(view, id) else { return (.lost, nil) }
+    return (job.standing(fence: fence), job)
   }
 
   private func hasJobs(_ offers: Set<JobOffer>) throws(StoreError) -> Bool {
@@ -203,15 +169,11 @@ extension Store {
     for id in try abandoned(transaction.view, nowMilliseconds: now) {
       guard var job = try? tables.jobs.job(transaction.view, id) else { continue }
       let old = job
-      let reason = JobError(
-        code: JobError.workerLost,
-        message: "The worker \(job.owner) died, or fell silent for longer than its lease.")
-      if job.attempt >= Store.maximumJobAttempts {
-        try end(job, as: .failed, reason, transaction, nowMilliseconds: now)
+      job.loseWorker(nowMilliseconds: now)
+      if job.state == .failed, let reason = job.error {
+        try end(old, as: .failed, reason, transaction, nowMilliseconds: now)
         continue
       }
-      job.error = reason
-      job.putBack(nowMilliseconds: now)
       try tables.jobs.save(job, replacing: old, transaction)
     }
   }
@@ -227,17 +189,5 @@ extension Store {
       job.notBeforeMilliseconds = 0
       try tables.jobs.save(job, replacing: old, transaction)
     }
-  }
-}
-
-extension JobRecord {
-  /// Makes it a pending one again.
-  mutating func putBack(nowMilliseconds: Int64) {
-    state = .pending
-    owner = ""
-    leaseUntilMilliseconds = 0
-    progressPermille = 0
-    note = ""
-    updatedMilliseconds = nowMilliseconds
   }
 }

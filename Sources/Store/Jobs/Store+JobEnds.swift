@@ -45,15 +45,7 @@ extension Store {
         }
       }
       let old = job
-      job.state = .completed
-      job.result = result.result
-      job.keptBlobs = result.keptBlobs
-      job.error = nil
-      job.owner = ""
-      job.leaseUntilMilliseconds = 0
-      job.progressPermille = 1000
-      job.note = ""
-      job.updatedMilliseconds = now
+      job.complete(result, nowMilliseconds: now)
       try tables.jobs.save(job, replacing: old, transaction)
       try meet(id, transaction, nowMilliseconds: now)
       _ = try add(result.followUps, transaction, nowMilliseconds: now)
@@ -72,38 +64,17 @@ extension Store {
       let (standing, found) = try standing(transaction.view, id, fence)
       guard standing == .held, var job = found else { return nil }
       let old = job
-      var wait: Int64?
-      switch failure.kind {
-      case .permanent: break
-      case .postponed(let milliseconds):
-        job.attempt -= min(1, job.attempt)
-        wait = max(1, milliseconds)
-      case .retryable:
-        wait = job.attempt < Store.maximumJobAttempts ? Store.backoff(afterAttempt: job.attempt) : nil
-      case .crashed:
-        job.crashes = job.crashes.addingReportingOverflow(1).partialValue
-        let isLast = job.crashes >= Store.maximumJobCrashes || job.attempt >= Store.maximumJobAttempts
-        wait = isLast ? nil : Store.backoff(afterAttempt: job.attempt)
-      }
-      guard let wait else {
+      job.fail(failure, nowMilliseconds: now)
+      guard job.state == .failed, let reason = job.error else {
         try tables.jobs.save(job, replacing: old, transaction)
-        try end(job, as: .failed, JobError(failure), transaction, nowMilliseconds: now)
-        return try tables.jobs.job(transaction.view, id)
+        return job
       }
-      job.error = JobError(failure)
-      job.putBack(nowMilliseconds: now)
-      let (time, overflow) = now.addingReportingOverflow(wait)
-      job.notBeforeMilliseconds = overflow ? .max : time
-      try tables.jobs.save(job, replacing: old, transaction)
-      return job
+      var counted = old
+      counted.crashes = job.crashes
+      try tables.jobs.save(counted, replacing: old, transaction)
+      try end(counted, as: .failed, reason, transaction, nowMilliseconds: now)
+      return try tables.jobs.job(transaction.view, id)
     }
-  }
-
-  /// Full jitter: anything up to 5 s, doubled with each attempt, at most 15 min; so that what failed together does not come
-  /// back together.
-  public static func backoff(afterAttempt attempt: UInt32) -> Int64 {
-    let ceiling: Int64 = min(15 * 60_000, 5_000 << Int64(min(10, max(1, attempt) - 1)))
-    return Int64.random(in: 1...ceiling)
   }
 
   /// Cancels a job and those that wait for it. One under way is stopped by its worker within a second.
@@ -223,34 +194,5 @@ extension Store {
       job.updatedMilliseconds = now
       try tables.jobs.save(job, replacing: old, transaction)
     }
-  }
-}
-
-extension JobRecord {
-  mutating func end(as state: JobState, _ reason: JobError, nowMilliseconds: Int64) {
-    self.state = state
-    error = reason
-    owner = ""
-    leaseUntilMilliseconds = 0
-    notBeforeMilliseconds = 0
-    updatedMilliseconds = nowMilliseconds
-  }
-
-  /// Ends as what it waits for has ended.
-  mutating func end(asDependantOf other: JobRecord) {
-    let isFailed = other.state == .failed
-    let reason = JobError(
-      code: isFailed ? JobError.dependencyFailed : JobError.dependencyCancelled,
-      message: "Job \(other.id) (\(other.kind)), which it needs, "
-        + (isFailed ? "has failed: \(other.error?.message ?? "")" : "was cancelled."))
-    end(as: isFailed ? .failed : .cancelled, reason, nowMilliseconds: updatedMilliseconds)
-  }
-
-  mutating func beginAnew(nowMilliseconds: Int64) {
-    putBack(nowMilliseconds: nowMilliseconds)
-    attempt = 0
-    crashes = 0
-    notBeforeMilliseconds = 0
-    error = nil
   }
 }
