@@ -1,5 +1,6 @@
 import HeadersPlugin
 import PluginContract
+import Store
 import Synchronization
 import Testing
 
@@ -39,6 +40,25 @@ import Testing
       func join(_ pipeline: inout PipelineBuilder) {}
     }
     #expect(try await broken(Drifting.self) == [.declarationStable])
+  }
+
+  @Test func jobsThatAreNotItsOwn() async throws {
+    struct Handler: JobHandler {
+      var kind: String
+      var limits = JobLimits()
+      func run(_ job: RunningJob) async throws(JobFailure) -> JobResult { JobResult() }
+    }
+    final class Meddling: JobProvider {
+      static let declaration = PluginContractTests.declaration()
+      var jobHandlers: [any JobHandler] {
+        var idle = Handler(kind: "broken.idle")
+        idle.limits.outputBytes = 0
+        return [Handler(kind: "other.work"), idle]
+      }
+      init(site: String, settings: ConfigTable) throws(PluginError) {}
+      func join(_ pipeline: inout PipelineBuilder) {}
+    }
+    #expect(try await broken(Meddling.self) == [.jobKinds, .jobLimits])
   }
 
   @Test func aNameThatIsNone() async throws {

@@ -29,6 +29,7 @@ extension PluginContract {
     do throws(PluginError) { try plugin.provision(host) } catch {
       found.append(Violation(rule: .exampleSettings, detail: "\(text): \(error)"))
     }
+    if let provider = plugin as? any JobProvider { found += jobs(of: provider, text) }
     let begun = Latch()
     let running = Task {
       begun.open()

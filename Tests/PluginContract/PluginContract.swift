@@ -7,6 +7,8 @@
 //                 functions of their input
 //   life          `run()` ends soon after it is cancelled; `shutDown()` returns after no start, after a start
 //                 that failed and after a run
+//   jobs          kinds are `name.verb` with the plugin's own name, each once, the same when asked again; limits leave
+//                 something to work with
 //
 // The check returns what it found instead of recording it, so that it can itself be tested with plugins that break
 // each of the rules.
@@ -29,6 +31,7 @@ public struct PluginContract: Sendable {
       case joinStable
       case filterFraming, filterFields, filterPure
       case runEnds, shutDownEnds
+      case jobKinds, jobLimits
     }
 
     public var rule: Rule

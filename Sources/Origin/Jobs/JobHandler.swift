@@ -1,3 +1,4 @@
+import Glibc
 public import Store
 
 // How a plugin provides a kind of job
@@ -56,10 +57,10 @@ public struct JobLimits: Sendable, Equatable {
     return .seconds(Int64(min(seconds, 7 * 86_400).rounded(.up)))
   }
 
-  /// As options of `headwater-media`.
-  func arguments(wall: Duration, processors: Int) -> [String] {
-    let (seconds, overflow) = wall.components.seconds.multipliedReportingOverflow(
-      by: Int64(max(1, processors)))
+  /// As options of `headwater-media`. Processor time may be wall clock on every core: some encoders need threads.
+  func arguments(wall: Duration) -> [String] {
+    let processors = Int64(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    let (seconds, overflow) = wall.components.seconds.multipliedReportingOverflow(by: processors)
     return [
       "--frame-pixels", "\(framePixels)", "--side-pixels", "\(sidePixels)", "--duration-seconds",
       "\(durationSeconds)", "--streams", "\(streams)", "--memory-bytes", "\(memoryBytes)", "--output-bytes",

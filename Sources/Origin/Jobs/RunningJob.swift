@@ -165,7 +165,7 @@ public final class RunningJob: Sendable {
     var limits = limits
     if let outputBytes { limits.outputBytes = outputBytes }
     let whole =
-      arguments + limits.arguments(wall: wall, processors: 1) + settings.arguments
+      arguments + limits.arguments(wall: wall) + settings.arguments
       + ["--inputs", "\(inputs.count)", "--outputs", "\(outputs.count)"]
     let run: MediaProcess.Run
     do throws(MediaProcessError) {

@@ -78,6 +78,8 @@ public final class Server: Sendable {
   private let state: ServerState
   private let finished: Semaphore
   private let jobs: any JobQueue
+  /// For commits and for hashing what jobs have made, which must not keep cold reads waiting.
+  private let jobWorkers: WorkerPool
   /// nil where this process does no background work.
   private let runner: JobRunner?
   private let inForce: Mutex<InForce>
@@ -121,13 +123,15 @@ public final class Server: Sendable {
     let finished = Semaphore()
     self.finished = finished
     let workers = try WorkerPool(threadCount: server.workerThreads)
-    let queue = EmbeddedJobQueue(store: store, workers: workers)
+    let jobWorkers = try WorkerPool(threadCount: 2)
+    self.jobWorkers = jobWorkers
+    let queue = EmbeddedJobQueue(store: store, workers: jobWorkers)
     jobs = queue
     runner = server.jobs.workers.map { _ in
       JobRunner(
         queue: queue,
         storage: StoreJobStorage(
-          store: store, workers: workers, disk: JobDisk(budgetBytes: UInt64(server.jobs.diskBytes))),
+          store: store, workers: jobWorkers, disk: JobDisk(budgetBytes: UInt64(server.jobs.diskBytes))),
         settings: JobProcessSettings(server.jobs), logger: logger)
     }
     state = ServerState(
@@ -177,6 +181,7 @@ public final class Server: Sendable {
     hosts.closeAll()
     threads.stopAndJoin()
     restart.withLock { $0.thread }?.join()
+    jobWorkers.shutdown()
     state.workers.shutdown()
     inForce.withLock { $0.snapshot.accessLog }?.close()
     logger.notice("stopped")
