@@ -68,8 +68,14 @@ final class RedisNode {
 
   var name: String { finder.name }
 
+  /// Whether closing it would disturb nobody.
   var isIdle: Bool {
-    if case .idle = state { waiting.isEmpty && breaker.isClosed } else { false }
+    guard waiting.isEmpty, breaker.isClosed else { return false }
+    switch state {
+    case .idle, .closed: return true
+    case .opening: return false
+    case .ready(let attempt): return attempt.connection?.unansweredCount == 0
+    }
   }
 
   var isAvailable: Bool { main?.isAvailable ?? breaker.isClosed }

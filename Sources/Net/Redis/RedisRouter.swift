@@ -17,6 +17,8 @@ final class RedisRouter {
   init(loop: EventLoop, workers: WorkerPool, configuration: RedisConfiguration, figures: RedisFigures) {
     self.loop = loop
     self.configuration = configuration
+    // hiredis writes to sockets that may be closed at the other end.
+    ignoreSIGPIPE()
     func node(_ place: RedisConfiguration.Place) -> RedisNode {
       let finder = RedisAddressFinder(place, loop: loop, workers: workers, configuration: configuration)
       return RedisNode(loop: loop, finder: finder, configuration: configuration, figures: figures)
