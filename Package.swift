@@ -95,7 +95,10 @@ let package = Package(
       path: "Tests/PluginContract", swiftSettings: strict),
     tests(
       "OriginTests",
-      ["Origin", "HTTP", "Packaging", "Store", "Loop", "HeadersPlugin", "PluginContract", logging],
+      [
+        "Origin", "HTTP", "Packaging", "Store", "Loop", "HeadersPlugin", "PluginContract", "Net", "Support",
+        logging,
+      ],
       exclude: ["ConfigCases"]),
     tests("HeadersPluginTests", ["HeadersPlugin", "Origin", "Store", "PluginContract"]),
     .target(name: "Support", path: "Tests/Support", swiftSettings: strict),
