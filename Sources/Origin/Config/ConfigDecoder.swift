@@ -6,6 +6,8 @@ struct ConfigDecoder {
   let document: ConfigDocument
   let secrets: SecretSource
   private(set) var problems: [ConfigProblem] = []
+  /// Those of files that are named in this one, after it.
+  private var innerProblems: [ConfigProblem] = []
   /// The outermost section, to say where a key that stands in the wrong section belongs.
   private var root: ConfigSection?
 
@@ -19,7 +21,7 @@ struct ConfigDecoder {
     problems.enumerated().sorted { first, second in
       (first.element.line, first.element.column, first.offset)
         < (second.element.line, second.element.column, second.offset)
-    }.map(\.element)
+    }.map(\.element) + innerProblems
   }
 
   mutating func decodeRoot(_ section: ConfigSection) -> ConfigTable {
@@ -130,6 +132,10 @@ struct ConfigDecoder {
         let owner = path.isEmpty ? "the file" : path.text
         report(path, .missingKey, "\(owner) needs the key \(TOMLText.quoted(key.name))", atKey: keyPath)
       }
+      // The file of the default name may be there all the same.
+      if case .document(let folder, let section) = key.kind, case .document(let name, _)? = key.defaultValue {
+        return .document(name, settings(name, folder, section, key, at: keyPath) ?? section.defaults)
+      }
       return key.fallback
     }
     return value(of: entry, key, at: keyPath) ?? key.fallback
@@ -156,6 +162,11 @@ struct ConfigDecoder {
       return amount(value, range, key, at: path, parse: ConfigSize.parse).map(ConfigValue.sizeBytes)
     case (.file, .string(let value)):
       return .file(contents(of: value, at: path))
+    case (.document(let folder, let section), .string(let value)):
+      guard let name = checked(value, .identifier, at: path),
+        let table = settings(name, folder, section, key, at: path)
+      else { return nil }
+      return .document(name, table)
     case (.strings(let text), .list(let list)):
       return .strings(strings(list, text, at: path))
     case (.stringTable(let names, let values), .table(let table)):
@@ -327,6 +338,31 @@ struct ConfigDecoder {
     }
   }
 
+  /// The settings of a file of their own; nil where there is none to read.
+  private mutating func settings(
+    _ name: String, _ folder: String, _ section: ConfigSection, _ key: ConfigKey, at path: ConfigPath
+  ) -> ConfigTable? {
+    let file = secrets.path(of: "\(folder)/\(name).toml")
+    do throws(ConfigFile.Failure) {
+      let content = try ConfigFile.read(file)
+      let (document, syntaxProblems) = ConfigDocument.parse(bytes: content.bytes, file: file)
+      var decoder = ConfigDecoder(
+        document: document,
+        secrets: SecretSource(folder: ConfigPathText.folder(of: file), secrets.environment))
+      let table = decoder.decodeRoot(section)
+      innerProblems += syntaxProblems.isEmpty ? decoder.sortedProblems : syntaxProblems
+      return table
+    } catch {
+      if error.isMissing, case .document(name, let table)? = key.defaultValue { return table }
+      let names =
+        (try? ConfigFile.names(in: ConfigPathText.folder(of: file), matching: "*.toml")) ?? []
+      report(
+        path, .unreadable, "the file \(TOMLText.quoted(file)) cannot be read: \(error.reason)",
+        suggestion: NearestName.of(name, in: names.map { String($0.dropLast(5)) }))
+      return nil
+    }
+  }
+
   // MARK: - Problems
 
   private mutating func wrongType(_ path: ConfigPath, _ key: ConfigKey, _ entry: ConfigDocument.Node) {
@@ -381,6 +417,7 @@ extension ConfigKey {
     case .tables: .tables([])
     case .secret: .secret(nil)
     case .file: .file(nil)
+    case .document(_, let section): .document("", section.defaults)
     }
   }
 }
@@ -400,6 +437,7 @@ extension ConfigKey.Kind {
     case .tables: "a list of tables"
     case .secret: "a secret"
     case .file: "the path of a file"
+    case .document: "the name of a file"
     }
   }
 

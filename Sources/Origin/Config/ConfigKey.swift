@@ -23,6 +23,8 @@ public struct ConfigKey: Sendable {
     case secret
     /// The path of a file, relative to the configuration file, whose bytes are the value; absent when not given.
     case file
+    /// The name of a TOML file of its own in a folder, relative to the configuration file, whose settings are the value.
+    case document(folder: String, ConfigSection)
   }
 
   /// As it is written in TOML, lower case with underscores.
@@ -126,6 +128,19 @@ public struct ConfigKey: Sendable {
   /// A file that is read with the configuration, such as a certificate.
   public static func file(_ name: String, _ documentation: String, example: String) -> ConfigKey {
     ConfigKey(name, .file, .file(nil), documentation, example: TOMLText.quoted(example))
+  }
+
+  /// Settings in a file of their own, shared by whoever names it: `NAME` stands for `FOLDER/NAME.toml`.
+  ///
+  /// The default needs no file: without one, the section's own defaults are its settings.
+  public static func document(
+    _ name: String, default value: String, in folder: String, _ section: ConfigSection,
+    _ documentation: String,
+    example: String
+  ) -> ConfigKey {
+    ConfigKey(
+      name, .document(folder: folder, section), .document(value, section.defaults), documentation,
+      example: TOMLText.quoted(example))
   }
 
   private init(

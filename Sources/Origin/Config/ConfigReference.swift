@@ -137,6 +137,8 @@ extension ConfigKey {
     case .tables(_, let identity): "a list of tables" + (identity.map { ", each with its own `\($0)`" } ?? "")
     case .secret: "a secret"
     case .file: "the path of a file, relative to the file that names it"
+    case .document(let folder, _):
+      "the name of a file `\(folder)/NAME.toml`, relative to the file that names it"
     }
   }
 }

@@ -11,13 +11,15 @@ public enum ConfigValue: Sendable, Equatable {
   case table(ConfigTable)
   case secret(Secret?)
   case file([UInt8]?)
+  /// A file's name, and what it says.
+  case document(String, ConfigTable)
 
   /// As it would be written in a file. Secrets, and lists that are not empty, have no such form.
   var toml: String? {
     switch self {
     case .bool(let value): value ? "true" : "false"
     case .integer(let value): String(value)
-    case .string(let value): TOMLText.quoted(value)
+    case .string(let value), .document(let value, _): TOMLText.quoted(value)
     case .durationMilliseconds(let value): TOMLText.quoted(ConfigDuration.render(milliseconds: value))
     case .sizeBytes(let value): TOMLText.quoted(ConfigSize.render(bytes: value))
     case .strings(let value): TOMLText.list(of: value)
@@ -95,6 +97,12 @@ public struct ConfigTable: Sendable, Equatable, CustomStringConvertible {
   /// The bytes of a file, or `nil` when none is given.
   public func file(_ name: String) -> [UInt8]? {
     guard case .file(let value) = values[name] else { undeclared(name, "file") }
+    return value
+  }
+
+  /// The settings of a file of their own.
+  public func document(_ name: String) -> ConfigTable {
+    guard case .document(_, let value) = values[name] else { undeclared(name, "document") }
     return value
   }
 

@@ -61,6 +61,8 @@ public struct ConfigText: Sendable {
   /// Exactly one of these texts.
   public static func oneOf(_ choices: String...) -> ConfigText { ConfigText(choices: choices) }
 
+  public static func oneOf(_ choices: [String]) -> ConfigText { ConfigText(choices: choices) }
+
   /// Every text for which `isValid` holds. `summary` continues "is not …".
   public static func matching(
     _ summary: String, _ isValid: @escaping @Sendable (String) -> Bool
