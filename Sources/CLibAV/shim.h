@@ -22,4 +22,6 @@ static const int clibav_error_damaged = AVERROR_INVALIDDATA;
 static const int64_t clibav_no_pts = AV_NOPTS_VALUE;
 static const int clibav_seek_size = AVSEEK_SIZE;
 static const int clibav_seek_force = AVSEEK_FORCE;
+static const uint32_t clibav_tag_encv = MKTAG('e', 'n', 'c', 'v');
+static const uint32_t clibav_tag_enca = MKTAG('e', 'n', 'c', 'a');
 static const uint32_t clibav_tag_hvc1 = MKTAG('h', 'v', 'c', '1');

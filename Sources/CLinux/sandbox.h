@@ -136,7 +136,10 @@ static inline int clinux_seccomp_compute_only(int threads) {
       BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x00010000U, 0, 1), CLINUX_RETURN(SECCOMP_RET_ALLOW), CLINUX_REFUSE,
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, threads ? SYS_clone3 : 0xFFFFFFFFU, 0, 1),
       CLINUX_RETURN(SECCOMP_RET_ERRNO | ENOSYS),
+      // What the C library does for each of its threads.
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, threads ? SYS_set_robust_list : 0xFFFFFFFFU, 0, 1),
+      CLINUX_RETURN(SECCOMP_RET_ALLOW),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, threads ? SYS_rseq : 0xFFFFFFFFU, 0, 1),
       CLINUX_RETURN(SECCOMP_RET_ALLOW),
       // abort(3) signals the own process by this one.
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 3), CLINUX_LOAD(args[0]),

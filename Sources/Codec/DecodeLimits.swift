@@ -62,7 +62,9 @@ public struct DecodeLimits: Sendable, Equatable {
   static func decoder(for stream: UnsafeMutablePointer<AVStream>) throws(CodecError)
     -> UnsafePointer<AVCodec>
   {
-    guard av_stream_get_side_data(stream, AV_PKT_DATA_ENCRYPTION_INIT_INFO, nil) == nil else {
+    // Sample entries of Common Encryption keep their names where libav has looked through them.
+    let isProtected = [clibav_tag_encv, clibav_tag_enca].contains(stream.pointee.codecpar.pointee.codec_tag)
+    guard !isProtected, av_stream_get_side_data(stream, AV_PKT_DATA_ENCRYPTION_INIT_INFO, nil) == nil else {
       throw CodecError(
         code: "encrypted", underlying: 0, message: "The stream is encrypted; upload it in the clear.")
     }

@@ -163,7 +163,8 @@ final class StreamDecoder {
       let target = ticks - marginTicks
       let isWhole = target <= start
       try jump(to: isWhole ? min(start, target) : target)
-      if try readKeyPacket(notAfter: ticks) || isWhole { return }
+      if try readKeyPacket(notAfter: ticks) { return }
+      if isWhole { return isPending ? () : try rewind() }
       marginTicks = max(second, marginTicks * 2)
     }
   }
@@ -183,6 +184,18 @@ final class StreamDecoder {
       result = avformat_seek_file(demuxer.context, -1, .min, 0, 0, AVSEEK_FLAG_BYTE)
     }
     try demuxer.checkInput()
+    guard result >= 0 else {
+      throw CodecError(
+        code: "seek", underlying: result, message: "The file can't be sought in: \(Demuxer.text(of: result))."
+      )
+    }
+  }
+
+  /// Goes to the first byte, where nothing is marked as a key frame.
+  private func rewind() throws(CodecError) {
+    isDraining = false
+    avcodec_flush_buffers(context)
+    let result = avformat_seek_file(demuxer.context, -1, .min, 0, 0, AVSEEK_FLAG_BYTE)
     guard result >= 0 else {
       throw CodecError(
         code: "seek", underlying: result, message: "The file can't be sought in: \(Demuxer.text(of: result))."

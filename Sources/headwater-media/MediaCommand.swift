@@ -20,7 +20,6 @@ enum MediaCommand {
     limits: [--memory-bytes N] [--cpu-seconds N] [--output-bytes N] [--nice N] [--require-sandbox]
 
     """
-  static let (input, output, report): (Int32, Int32, Int32) = (3, 4, MediaDescriptors.report)
 
   /// - Returns: the status to end with.
   static func run(_ arguments: [String]) -> Int32 {
@@ -77,8 +76,11 @@ enum MediaCommand {
   }
 
   /// Puts up the sandbox, and says on standard error what the kernel does not offer of it.
-  static func enterSandbox(_ options: MediaOptions) -> [RemuxReport.Remark] {
-    let warnings = Sandbox.enter(options.limits, options.descriptors).map { layer in
+  static func enterSandbox(
+    _ options: MediaOptions, allowsThreads: Bool = false
+  ) -> [RemuxReport.Remark] {
+    let warnings = Sandbox.enter(options.limits, options.descriptors, allowsThreads: allowsThreads).map {
+      layer in
       RemuxReport.Remark(code: "sandbox-partial", message: "The kernel offers no \(layer.rawValue).")
     }
     for warning in warnings {

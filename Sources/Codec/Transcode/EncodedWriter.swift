@@ -36,6 +36,8 @@ final class EncodedWriter {
     defer { av_dict_free(&options) }
     // Edits are counted in the movie's timescale: with that of the tracks they are exact.
     av_dict_set(&options, "movie_timescale", String(timeBases.first?.den ?? 90_000), 0)
+    // Rates of a chunk would make the sample entry of each another one.
+    av_dict_set(&options, "write_btrt", "0", 0)
     let result = avformat_write_header(context, &options)
     try check()
     guard result >= 0 else { throw Self.failure(result, "begin") }

@@ -64,6 +64,9 @@ public struct EncoderChoice: Sendable, Equatable {
   /// Whether it starts threads of its own whatever it is told.
   public var needsThreads: Bool { name == "libx265" || name == "libsvtav1" }
 
+  /// Whether it sets key frames where it likes, whatever is forced: then each group of pictures has an encoder of its own.
+  var ignoresForcedKeys: Bool { family == .av1 }
+
   /// The encoder's options for one rung. Key frames come where they are forced and nowhere else.
   func options(for rung: TranscodeRequest.Rung) -> [(String, String)] {
     let quality = "\(rung.quality)"

@@ -5,7 +5,9 @@ internal import Packaging
 final class RungEncoder {
   let rung: TranscodeRequest.Rung
   let choice: EncoderChoice
-  let session: EncoderSession
+  /// Of the group of pictures under way.
+  private(set) var session: EncoderSession
+  private let makeSession: () throws(CodecError) -> EncoderSession
   private let scale: FilterStage
   /// Times of the pictures that were given key frames, and of those that are in the output.
   private(set) var forcedTicks: [Int64] = []
@@ -35,7 +37,15 @@ final class RungEncoder {
     scale = try FilterStage(
       "scale=\(width):\(height):flags=bicubic\(turn),setsar=1,format=\(isDeep ? "yuv420p10le" : "yuv420p")",
       timescale: Int64(request.timescale))
-    session = try EncoderSession(choice.name, options: choice.options(for: rung)) { context in
+    makeSession = { () throws(CodecError) in try Self.open(choice, rung, request, colour, format) }
+    session = try makeSession()
+  }
+
+  private static func open(
+    _ choice: EncoderChoice, _ rung: TranscodeRequest.Rung, _ request: TranscodeRequest, _ colour: RungColour,
+    _ format: AVPixelFormat
+  ) throws(CodecError) -> EncoderSession {
+    try EncoderSession(choice.name, options: choice.options(for: rung)) { context in
       context.pointee.width = rung.widthPixels
       context.pointee.height = rung.heightPixels
       context.pointee.pix_fmt = format
@@ -45,7 +55,8 @@ final class RungEncoder {
         num: request.framesPerSecondNumerator,
         den: request.framesPerSecondDenominator &* max(1, rung.frameStep))
       context.pointee.gop_size = 1 << 20
-      context.pointee.keyint_min = 1
+      // Two equal distances: no key frames but those that are forced, as libaom and libvpx understand it.
+      context.pointee.keyint_min = choice.family == .av1 || choice.family == .vp9 ? 1 << 20 : 1
       context.pointee.rc_max_rate = rung.maxBitsPerSecond
       context.pointee.rc_buffer_size = Int32(clamping: rung.bufferBits)
       // What constant quality of these two must not exceed.
@@ -72,8 +83,13 @@ final class RungEncoder {
     try scale.push(frame) { scaled throws(CodecError) in
       let ticks = scaled.pointer.pointee.pts
       // What the source made of the picture is no advice to the encoder.
-      scaled.pointer.pointee.pict_type =
-        isForced.remove(ticks) != nil ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE
+      let isKey = isForced.remove(ticks) != nil
+      if isKey, frames > 0, choice.ignoresForcedKeys {
+        try encode(nil, take)
+        session = try makeSession()
+      }
+      let forced = isKey && !choice.ignoresForcedKeys
+      scaled.pointer.pointee.pict_type = forced ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE
       frames += 1
       try encode(scaled, take)
     }

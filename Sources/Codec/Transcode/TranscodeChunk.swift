@@ -122,8 +122,9 @@ private final class ChunkRun {
     let writer = try EncodedWriter(descriptor: output, encoders: rungs.map(\.session))
     let base = decoder.decoder.timeBase
     let timescale = Int64(request.timescale)
-    if request.startTicks > 0,
-      let start = base.ticks(request.zeroTicks + request.startTicks, of: timescale)
+    // The beginning needs no search, which short recordings without an index make hard.
+    if let start = base.ticks(request.zeroTicks + request.startTicks, of: timescale),
+      start > decoder.description.startTicks ?? .min
     {
       try decoder.seek(to: start)
     }

@@ -49,13 +49,10 @@ public struct TranscodeRequest: Sendable, Equatable, Codable {
     /// Of so many pictures one is kept, counted from each key frame.
     public var frameStep: Int32
     public var keepsHDR: Bool
-    /// Encodes a second time at lower quality where the mean rate of the first exceeds the greatest.
-    public var hasTwoPasses: Bool
 
     public init(
       name: String, widthPixels: Int32, heightPixels: Int32, encoder: String, preset: String, quality: Double,
-      maxBitsPerSecond: Int64, bufferBits: Int64, frameStep: Int32 = 1, keepsHDR: Bool = false,
-      hasTwoPasses: Bool = false
+      maxBitsPerSecond: Int64, bufferBits: Int64, frameStep: Int32 = 1, keepsHDR: Bool = false
     ) {
       self.name = name
       self.widthPixels = widthPixels
@@ -67,7 +64,6 @@ public struct TranscodeRequest: Sendable, Equatable, Codable {
       self.bufferBits = bufferBits
       self.frameStep = frameStep
       self.keepsHDR = keepsHDR
-      self.hasTwoPasses = hasTwoPasses
     }
   }
 
