@@ -72,10 +72,11 @@ let package = Package(
       "Origin",
       ["HTTP", "Packaging", "Store", "Loop", "Net", "COpenSSL", "CNGHTTP2", "CLinux", logging, toml]),
     plugin("Headers", ["Origin", "HTTP"]),
+    plugin("Transcode", ["Origin", "Packaging", "Store", "Loop", logging]),
     .executableTarget(
       name: "headwater",
       dependencies: [
-        "Origin", "HTTP", "Store", "HeadersPlugin", argumentParser, logging,
+        "Origin", "HTTP", "Store", "HeadersPlugin", "TranscodePlugin", argumentParser, logging,
       ],
       path: "Sources/headwater", swiftSettings: strict),
     .executableTarget(
@@ -101,6 +102,9 @@ let package = Package(
       ],
       exclude: ["ConfigCases"]),
     tests("HeadersPluginTests", ["HeadersPlugin", "Origin", "Store", "PluginContract"]),
+    tests(
+      "TranscodePluginTests",
+      ["TranscodePlugin", "Origin", "Packaging", "Store", "PluginContract", "Support"]),
     .target(name: "Support", path: "Tests/Support", swiftSettings: strict),
     tests("EndToEnd", ["Support"]),
   ],

@@ -66,6 +66,15 @@ make_media h264-aac.ts -f lavfi -i "$(picture)" -f lavfi -i "$(sound)" "${h264[@
 make_media fragmented.mp4 -f lavfi -i "$(picture 320x180 25 4)" -f lavfi -i "$(sound 440 4)" "${h264[@]}" \
   "${aac[@]}" -movflags +frag_keyframe+empty_moov
 
+# What transcoding has to get right: pictures on their side, at an uneven pace, of two fields, and codings that no browser plays.
+make_media transcode-rotated.mp4 -i "$folder/h264-aac-faststart.mp4" -c copy -metadata:s:v:0 rotate=90
+make_media transcode-vfr.mp4 -f lavfi -i "$(picture)" -vf "select='lt(n,60)+not(mod(n,7))'" -fps_mode vfr "${h264[@]}"
+make_media transcode-interlaced.mp4 -f lavfi -i "$(picture 320x180 50)" -f lavfi -i "$(sound)" -vf interlace \
+  -flags:v +ilme+ildct "${h264[@]}" "${aac[@]}"
+make_media transcode-mpeg2.avi -f lavfi -i "$(picture)" -f lavfi -i "$(sound)" -c:v mpeg2video -q:v 5 -threads 1 -g 12 \
+  -c:a mp2 -b:a 96k
+make_media transcode-sound.flac -f lavfi -i "$(sound 440 5)" -c:a flac
+
 # What ffmpeg does not write: 64-bit chunk offsets in a small file, and files that are damaged or no media.
 python3 scripts/make-odd-fixtures.py "$folder" "$scratch"
 

@@ -1,7 +1,9 @@
 import HeadersPlugin
 import Origin
+import TranscodePlugin
 
 /// Everything that is compiled in, in the order in which plugins join the phases of a request.
 let builtinPlugins = PluginRegistry([
-  HeadersPlugin.self
+  HeadersPlugin.self,
+  TranscodePlugin.self,
 ])

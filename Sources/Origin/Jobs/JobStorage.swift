@@ -11,6 +11,16 @@ public protocol JobStorage: Sendable {
   func makeOutput(maximumBytes: UInt64) async throws(JobFailure) -> JobOutput
   /// Makes a blob of an output, durable when this returns. Nobody writes to the output any more.
   func keep(_ output: JobOutput) async throws(JobFailure) -> BlobID
+  /// The same with the packaging index that lies beside the blob.
+  func keep(_ output: JobOutput, packagingIndex: [UInt8]) async throws(JobFailure) -> BlobID
+}
+
+extension JobStorage {
+  public func keep(_ output: JobOutput, packagingIndex: [UInt8]) async throws(JobFailure) -> BlobID {
+    throw JobFailure(
+      .retryable, code: "no-packaging-index",
+      "This worker can't store a packaging index: the job has to run on the machine of the store.")
+  }
 }
 
 /// A file that a job reads; closed when the last reference goes.
@@ -124,6 +134,15 @@ public struct StoreJobStorage: JobStorage {
   public func keep(_ output: JobOutput) async throws(JobFailure) -> BlobID {
     let path = output.path
     return try await run { try $0.blobs.adoptFile(path).id }
+  }
+
+  public func keep(_ output: JobOutput, packagingIndex: [UInt8]) async throws(JobFailure) -> BlobID {
+    let path = output.path
+    return try await run { store in
+      let id = try store.blobs.adoptFile(path).id
+      try store.blobs.writeSidecar(id, packagingIndex)
+      return id
+    }
   }
 
   private func run<Value: Sendable>(

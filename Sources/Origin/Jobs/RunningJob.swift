@@ -73,7 +73,14 @@ public final class RunningJob: Sendable {
 
   /// The payload, decoded from JSON. Throws a permanent failure where it is something else.
   public func payload<Value: Decodable>(as type: Value.Type) throws(JobFailure) -> Value {
-    try Self.decode(record.payload, as: type, "payload")
+    try Self.payload(of: record, as: type)
+  }
+
+  /// The same of another job, such as one that this one waited for.
+  public static func payload<Value: Decodable>(
+    of job: JobRecord, as type: Value.Type
+  ) throws(JobFailure) -> Value {
+    try decode(job.payload, as: type, "payload of \(job.kind)")
   }
 
   /// The jobs that this one waited for, in the order of its draft.
@@ -104,10 +111,7 @@ public final class RunningJob: Sendable {
   private static func decode<Value: Decodable>(
     _ bytes: [UInt8], as type: Value.Type, _ what: String
   ) throws(JobFailure) -> Value {
-    do { return try JSONDecoder().decode(type, from: Data(bytes)) } catch {
-      throw JobFailure(
-        .permanent, code: "job-json", "The \(what) is not what this version understands: \(error)")
-    }
+    try JobJSON.value(of: bytes, as: type, what)
   }
 
   /// A blob to read, open. It is kept open as long as the returned value lives.
@@ -124,6 +128,11 @@ public final class RunningJob: Sendable {
   /// Makes a blob of an output. Nothing refers to it before the job's result does.
   public func keep(_ output: JobOutput) async throws(JobFailure) -> BlobID {
     try await storage.keep(output)
+  }
+
+  /// The same of an MP4 that is to be a rendition: its packaging index lies beside it from the first moment.
+  public func keep(_ output: JobOutput, packagingIndex: [UInt8]) async throws(JobFailure) -> BlobID {
+    try await storage.keep(output, packagingIndex: packagingIndex)
   }
 
   // MARK: Processes

@@ -16,12 +16,14 @@ public struct PluginHost: Sendable {
   /// For work that takes long and has to be done whatever happens; see `JobProvider`.
   public let jobs: any JobQueue
   public let logger: Logger
+  /// The site's segment length, for which packaging indexes are cut.
+  public let segmentMilliseconds: UInt32
 
   /// The server makes these; a test of a plugin may, too.
   /// - Parameter jobs: nil is the queue in the store.
   public init(
     site: String, store: Store, workers: WorkerPool, loop: EventLoop, jobs: (any JobQueue)? = nil,
-    logger: Logger
+    logger: Logger, segmentMilliseconds: UInt32 = 6000
   ) {
     self.site = site
     self.loop = loop
@@ -29,6 +31,7 @@ public struct PluginHost: Sendable {
     self.workers = workers
     self.jobs = jobs ?? EmbeddedJobQueue(store: store, workers: workers)
     self.logger = logger
+    self.segmentMilliseconds = segmentMilliseconds
   }
 }
 
@@ -38,6 +41,7 @@ final class PluginSet: Sendable {
     let site: String
     let name: String
     let plugin: any Plugin
+    let segmentMilliseconds: UInt32
   }
 
   let members: [Member]
@@ -59,7 +63,9 @@ final class PluginSet: Sendable {
         guard let settings = site.plugin(name) else { continue }
         do throws(PluginError) {
           members.append(
-            Member(site: site.name, name: name, plugin: try type.init(site: site.name, settings: settings)))
+            Member(
+              site: site.name, name: name, plugin: try type.init(site: site.name, settings: settings),
+              segmentMilliseconds: UInt32(clamping: site.packaging.segmentMilliseconds)))
         } catch {
           throw PluginError(key: "site \(site.name), [plugins.\(name)] \(error.key ?? "")", error.message)
         }
@@ -136,6 +142,7 @@ final class PluginSet: Sendable {
     logger[metadataKey: "site"] = "\(member.site)"
     logger[metadataKey: "plugin"] = "\(member.name)"
     return PluginHost(
-      site: member.site, store: store, workers: workers, loop: loop, jobs: jobs, logger: logger)
+      site: member.site, store: store, workers: workers, loop: loop, jobs: jobs, logger: logger,
+      segmentMilliseconds: member.segmentMilliseconds)
   }
 }

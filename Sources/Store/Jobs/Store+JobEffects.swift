@@ -16,6 +16,17 @@ extension Store {
       let replaced = Set(removed).union(added.map(\.name))
       var draft = AssetDraft(of: old)
       draft.renditions = old.renditions.filter { !replaced.contains($0.name) } + added
+      // Pictures first, then sound: players begin with the first of a kind.
+      draft.renditions = ([.video, .audio, .subtitle, .file] as [RenditionKind]).flatMap { kind in
+        draft.renditions.filter { $0.kind == kind }
+      }
+      // A source that can't be packaged no longer keeps the asset from playing.
+      if let reason = draft.reason,
+        draft.renditions.contains(where: { $0.kind == .video || $0.kind == .audio })
+      {
+        draft.reason = nil
+        draft.defects.append("source-not-packaged: \(reason)")
+      }
       if let status { draft.status = status }
       var new = Store.merge(draft, into: old, nowMilliseconds: now)
       if new == old { return nil }

@@ -1,0 +1,180 @@
+import Origin
+import Packaging
+import Store
+
+/// `transcode.plan`: looks at an asset's media and lays out the jobs that make its ladder.
+///
+///     plan ─┬─ chunk, chunk, … of the smallest rung ─ join ─┐
+///           ├─ audio ───────────────────────────────────────┤
+///           └─ chunk, chunk, … of the others ─────────────── join: ready
+///
+/// The smallest rung is made by itself and first, where `lowest_first` is on, so that somebody on a slow network does not
+/// wait for the largest: its chunks cost one more decoding of the source.
+struct PlanHandler: JobHandler {
+  static let kind = "transcode.plan"
+  var kind: String { Self.kind }
+  var limits: JobLimits { .transcoding }
+
+  let config: TranscodeConfig
+  let segmentMilliseconds: UInt32
+
+  func run(_ job: RunningJob) async throws(JobFailure) -> JobResult {
+    let payload = try job.payload(as: PlanPayload.self)
+    let source = try BlobID.parse(payload.source)
+    let survey = try await SourceSurvey(payload, job, segmentMilliseconds: segmentMilliseconds)
+    let drafts = try TranscodeJobs(payload, survey, config, site: job.site).drafts()
+    let summary = Summary(jobs: drafts.count, warnings: survey.warnings)
+    // Without work the asset is what it will be.
+    let change: AssetChange? =
+      drafts.isEmpty
+      ? nil : .renditions(asset: payload.asset, ifSource: source, add: [], status: .processing)
+    return JobResult(result: try JobJSON.bytes(of: summary), followUps: drafts, change: change)
+  }
+
+  private struct Summary: Codable {
+    var jobs: Int
+    var warnings: [RemuxReport.Remark]
+  }
+}
+
+/// The jobs that follow from a survey. Pure: the same survey gives the same jobs.
+struct TranscodeJobs {
+  private let payload: PlanPayload
+  private let survey: SourceSurvey
+  private let config: TranscodeConfig
+  private let site: String
+
+  init(
+    _ payload: PlanPayload, _ survey: SourceSurvey, _ config: TranscodeConfig, site: String
+  ) {
+    self.payload = payload
+    self.survey = survey
+    self.config = config
+    self.site = site
+  }
+
+  func drafts() throws(JobFailure) -> [JobDraft] {
+    let rungs = survey.video.map { RungChoice.rungs(of: config.ladder, for: $0.choiceSource) } ?? []
+    let (sound, audio) = try soundJob()
+    var drafts = audio.map { [$0] } ?? []
+    guard let video = survey.video, !rungs.isEmpty else {
+      guard let audio else { return [] }
+      drafts.append(
+        try join("sound", [], sound, endTicks: nil, after: [audio.id], priority: 60, isLast: true))
+      return drafts
+    }
+    let chunks = chunkPlan(video).chunks
+    let isSplit = config.lowestFirst && rungs.count > 1
+    let groups = isSplit ? [[rungs[0]], Array(rungs.dropFirst())] : [rungs]
+    for (number, group) in groups.enumerated() {
+      let isLast = number == groups.count - 1
+      let priority = UInt8(50 + 20 * number)
+      var waited: [JobID] = []
+      for (place, chunk) in chunks.enumerated() {
+        let draft = try self.chunk(chunk, place, group, number, video, priority: priority)
+        waited.append(draft.id)
+        drafts.append(draft)
+      }
+      if let audio { waited.append(audio.id) }
+      drafts.append(
+        try join(
+          "rungs-\(number)", group.map(\.name), sound, endTicks: video.endTicks, after: waited,
+          priority: priority, isLast: isLast))
+    }
+    return drafts
+  }
+
+  private func chunkPlan(_ video: SourceSurvey.Video) -> ChunkPlan {
+    guard let end = video.endTicks else {
+      return ChunkPlan(
+        unknownLengthFrom: video.startTicks, timescale: video.timescale,
+        groupMilliseconds: config.ladder.groupMilliseconds)
+    }
+    return ChunkPlan(
+      startTicks: video.startTicks, endTicks: end, timescale: video.timescale,
+      groupMilliseconds: config.ladder.groupMilliseconds, cuts: video.cuts,
+      sourceKeys: video.keys)
+  }
+
+  private func key(_ part: String) -> String {
+    "\(payload.asset)/\(payload.occasion)/\(payload.source)/\(part)"
+  }
+
+  private func chunk(
+    _ chunk: ChunkPlan.Chunk, _ place: Int, _ rungs: [TranscodeRequest.Rung], _ group: Int,
+    _ video: SourceSurvey.Video, priority: UInt8
+  ) throws(JobFailure) -> JobDraft {
+    let request = TranscodeRequest(
+      trackID: video.trackID, timescale: video.timescale, zeroTicks: video.zeroTicks,
+      startTicks: chunk.startTicks, endTicks: chunk.endTicks, keyTicks: chunk.keyTicks,
+      framesPerSecondNumerator: video.survey.framesPerSecondNumerator,
+      framesPerSecondDenominator: video.survey.framesPerSecondDenominator,
+      rotationDegrees: video.survey.rotationDegrees, deinterlaces: video.survey.isInterlaced,
+      isHDR: video.survey.isHDR, rungs: rungs)
+    let end = chunk.endTicks ?? video.endTicks ?? 0
+    let seconds = max(0, Double(end - chunk.startTicks)) / Double(max(1, video.timescale))
+    return JobDraft(
+      site: site, kind: ChunkHandler.kind, key: key("rungs-\(group)/\(place)"), asset: payload.asset,
+      priority: priority,
+      payload: try JobJSON.bytes(
+        of: ChunkPayload(
+          blob: "\(video.blob)", demuxer: video.demuxer, request: request,
+          mediaSeconds: video.endTicks == nil ? survey.mediaSeconds : seconds)),
+      servesDependantsOnly: true)
+  }
+
+  private func join(
+    _ name: String, _ rungs: [String], _ sound: JoinPayload.Sound, endTicks: Int64?, after: [JobID],
+    priority: UInt8, isLast: Bool
+  ) throws(JobFailure) -> JobDraft {
+    JobDraft(
+      site: site, kind: JoinHandler.kind, key: key("join/\(name)"), asset: payload.asset,
+      // What is done with its chunks has waited long enough.
+      priority: priority - 10,
+      payload: try JobJSON.bytes(
+        of: JoinPayload(
+          asset: payload.asset, source: payload.source, rungs: rungs, endTicks: endTicks, sound: sound,
+          removed: isLast && !rungs.isEmpty && !config.keepsSource ? ["source"] : [], isLast: isLast)),
+      dependencies: after)
+  }
+
+  // MARK: - Sound
+
+  /// What becomes of the sound, and the job for it where there is one.
+  private func soundJob() throws(JobFailure) -> (JoinPayload.Sound, JobDraft?) {
+    guard let sound = survey.sound else { return (.none, nil) }
+    if let track = sound.packaged, isGoodAsItIs(track) {
+      return (.kept(blob: "\(sound.blob)", track: sound.packagedNumber), nil)
+    }
+    let ladder = config.ladder
+    let request = TranscodeAudioRequest(
+      trackID: sound.trackID, zeroMicroseconds: sound.zeroMicroseconds,
+      bitsPerSecond: Int64(ladder.audioKilobitsPerSecond) * 1000, mostChannels: Int32(ladder.audioChannels),
+      loudness: ladder.loudness)
+    let draft = JobDraft(
+      site: site, kind: SoundHandler.kind, key: key("audio"), asset: payload.asset, priority: 45,
+      payload: try JobJSON.bytes(
+        of: SoundPayload(
+          blob: "\(sound.blob)", demuxer: sound.demuxer, request: request, mediaSeconds: survey.mediaSeconds)),
+      servesDependantsOnly: true)
+    return (.encoded, draft)
+  }
+
+  /// Encoding AAC again would only make it worse, unless it is far larger than it need be.
+  private func isGoodAsItIs(_ track: Track) -> Bool {
+    let seconds = Double(track.durationTicks) / Double(max(1, track.timescale))
+    let kilobits = seconds > 0 ? Double(track.totalBytes) * 8 / 1000 / seconds : .infinity
+    return track.codec == .aac && config.ladder.loudness == nil
+      && Int(track.channelCount) <= config.ladder.audioChannels
+      && kilobits <= Double(config.ladder.audioKilobitsPerSecond) * 1.25
+  }
+}
+
+extension SourceSurvey.Video {
+  fileprivate var choiceSource: RungChoice.Source {
+    RungChoice.Source(
+      widthPixels: Int(survey.displayWidthPixels), heightPixels: Int(survey.displayHeightPixels),
+      framesPerSecond: Double(survey.framesPerSecondNumerator)
+        / Double(max(1, survey.framesPerSecondDenominator)), isHDR: survey.isHDR)
+  }
+}
