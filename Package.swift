@@ -73,10 +73,12 @@ let package = Package(
       ["HTTP", "Packaging", "Store", "Loop", "Net", "COpenSSL", "CNGHTTP2", "CLinux", logging, toml]),
     plugin("Headers", ["Origin", "HTTP"]),
     plugin("Transcode", ["Origin", "Packaging", "Store", "Loop", logging]),
+    plugin("Thumbnails", ["Origin", "Packaging", "Store", "Loop", logging]),
     .executableTarget(
       name: "headwater",
       dependencies: [
-        "Origin", "HTTP", "Store", "HeadersPlugin", "TranscodePlugin", argumentParser, logging,
+        "Origin", "HTTP", "Store", "HeadersPlugin", "TranscodePlugin", "ThumbnailsPlugin", argumentParser,
+        logging,
       ],
       path: "Sources/headwater", swiftSettings: strict),
     .executableTarget(
@@ -105,6 +107,7 @@ let package = Package(
     tests(
       "TranscodePluginTests",
       ["TranscodePlugin", "Origin", "Packaging", "Store", "PluginContract", "Support"]),
+    tests("ThumbnailsPluginTests", ["ThumbnailsPlugin", "Origin", "Packaging", "Store", "PluginContract"]),
     .target(name: "Support", path: "Tests/Support", swiftSettings: strict),
     tests("EndToEnd", ["Support"]),
   ],

@@ -16,6 +16,7 @@ enum MediaCommand {
     usage: headwater-media remux --demuxer NAME [LIMITS] 3<INPUT 4<>OUTPUT 5>REPORT
            headwater-media survey --demuxer NAME [--track ID] [LIMITS] 3<INPUT 5>REPORT
            headwater-media transcode|transcode-audio --demuxer NAME --request JSON [LIMITS] 3<INPUT 4<>OUTPUT 5>REPORT
+           headwater-media stills [LIMITS] 3<ORDER 4<>OUTPUT 5>REPORT
            headwater-media sandbox-check
     limits: [--memory-bytes N] [--cpu-seconds N] [--output-bytes N] [--nice N] [--require-sandbox]
 
@@ -32,6 +33,9 @@ enum MediaCommand {
     case let command? where ["survey", "transcode", "transcode-audio"].contains(command):
       guard let status = TranscodeCommand.run(command, arguments.dropFirst()) else { break }
       return status
+    case "stills":
+      guard let options = MediaOptions(arguments.dropFirst(), own: []) else { break }
+      return StillsCommand.run(options)
     case "sandbox-check" where arguments.count == 1: return SandboxCheck.run()
     default: break
     }

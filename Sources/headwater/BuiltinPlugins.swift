@@ -1,9 +1,11 @@
 import HeadersPlugin
 import Origin
+import ThumbnailsPlugin
 import TranscodePlugin
 
 /// Everything that is compiled in, in the order in which plugins join the phases of a request.
 let builtinPlugins = PluginRegistry([
   HeadersPlugin.self,
   TranscodePlugin.self,
+  ThumbnailsPlugin.self,
 ])

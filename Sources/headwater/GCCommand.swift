@@ -18,6 +18,7 @@ struct GCCommand: ParsableCommand {
     var removedGenerations: Int
     var removedBlobs: [String]
     var freedBytes: UInt64
+    var removedDerived: Int
     var keptByGrace: Int
     var referencedBlobs: Int
     var failures: [String]
@@ -34,6 +35,7 @@ struct GCCommand: ParsableCommand {
       let row = Row(
         dryRun: dryRun, removedGenerations: report.removedGenerations,
         removedBlobs: report.removedBlobs.map(\.hex), freedBytes: report.freedBytes,
+        removedDerived: report.removedDerived,
         keptByGrace: report.keptByGrace, referencedBlobs: report.referencedBlobs,
         failures: report.failures.map { "\($0)" })
       if json {

@@ -35,7 +35,7 @@ import Testing
     // Only the command lines: the server itself gets by without it.
     "Foundation": ["headwater", "headwater-media"],
     // JSON from the program that reads other containers.
-    "FoundationEssentials": ["Origin", "headwater-media"],
+    "FoundationEssentials": ["Origin", "Codec", "headwater-media"],
     "Synchronization": ["Loop", "Store", "Net", "Origin", "headwater"],
     "Logging": ["Origin", "headwater"],
     "TOMLKit": ["Origin"],

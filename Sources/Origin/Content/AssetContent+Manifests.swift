@@ -19,7 +19,15 @@ extension AssetContent {
       in: context,
       MultivariantPlaylist.bytes(
         presentation, form: form, uriPrefix: edition.childPrefix, uriSuffix: context.childSuffix,
-        sessionKeys: edition.protection?.sessionKeys ?? []))
+        sessionKeys: edition.protection?.sessionKeys ?? [],
+        images: images(for: presentation, edition, context)))
+  }
+
+  private func images(
+    for presentation: Presentation, _ edition: Edition, _ context: ContentContext
+  ) -> [ImageSet] {
+    guard edition.clip == nil else { return [] }
+    return context.site.pipeline.imageSets.compactMap { $0.imageSet(for: presentation) }
   }
 
   func mpd(_ form: DeliveryForm, _ edition: Edition, _ context: ContentContext) throws(Problem) -> MadeAnswer
@@ -29,7 +37,8 @@ extension AssetContent {
     return .manifest(
       MPD.bytes(
         presentation, form: form, baseURL: base.isEmpty ? nil : base, uriSuffix: context.childSuffix,
-        protection: edition.protection?.contentProtection),
+        protection: edition.protection?.contentProtection,
+        images: images(for: presentation, edition, context)),
       mediaType: "application/dash+xml", isXML: true, in: context)
   }
 

@@ -64,6 +64,13 @@ struct Edition {
       "\(PackagerVersion.number) \(context.site.configuration.packaging.segmentMilliseconds) \(isPinned) \(resource.canonicalName)"
     if let protection { parameters += " enc \(protection.name)" }
     if let clip { parameters += " clip \(clip.startMilliseconds)-\(clip.endMilliseconds)" }
+    switch resource {
+    case .multivariantPlaylist, .mpd:
+      for provider in context.site.pipeline.imageSets where clip == nil {
+        parameters += " \(provider.identity)"
+      }
+    default: break
+    }
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in parameters.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
     let digits = String(hash, radix: 16)

@@ -146,12 +146,36 @@ struct MediaProcess {
     cancellation: ProcessCancellation? = nil, onProgress: (UInt16) -> Void = { _ in }
   ) throws(MediaProcessError) -> Run {
     let deadline = ContinuousClock.now + limit
+    let running = try start(arguments, inputs: inputs, outputs: outputs)
+    return Self.finish(running, by: deadline, cancellation: cancellation, onProgress: onProgress)
+  }
+
+  /// A process that runs, with the pipes of its report and its log.
+  struct Running {
+    fileprivate let id: pid_t
+    fileprivate let reportPipe: ProcessPipe
+    fileprivate let logPipe: ProcessPipe
+  }
+
+  /// Starts the program. Whoever calls this calls `finish`, however it goes on, and from a thread that lives until then.
+  func start(
+    _ arguments: [String], inputs: [Int32], outputs: [Int32]
+  ) throws(MediaProcessError) -> Running {
     let reportPipe = try ProcessPipe()
     let logPipe = try ProcessPipe()
     let id = try spawn(
       arguments, Self.targets(inputs: inputs, outputs: outputs), report: reportPipe, log: logPipe)
     reportPipe.closeWritingEnd()
     logPipe.closeWritingEnd()
+    return Running(id: id, reportPipe: reportPipe, logPipe: logPipe)
+  }
+
+  /// Waits for its end; kills its group at the deadline, or when it is cancelled.
+  static func finish(
+    _ running: Running, by deadline: ContinuousClock.Instant, cancellation: ProcessCancellation? = nil,
+    onProgress: (UInt16) -> Void = { _ in }
+  ) -> Run {
+    let (reportPipe, logPipe) = (running.reportPipe, running.logPipe)
     var report = MediaReport()
     var log: [UInt8] = []
     var polled = [reportPipe, logPipe].map { pollfd(fd: $0.reading, events: Int16(POLLIN), revents: 0) }
@@ -174,7 +198,7 @@ struct MediaProcess {
         }
       }
     }
-    let (status, hasEnded) = Self.end(of: id, deadline: isOver ? .now : deadline, cancellation)
+    let (status, hasEnded) = Self.end(of: running.id, deadline: isOver ? .now : deadline, cancellation)
     return Run(
       report: report.bytes, log: String(decoding: log, as: UTF8.self), status: status >> 8 & 0xFF,
       signal: status & 0x7F, hasEnded: hasEnded)
@@ -291,7 +315,7 @@ struct MediaProcess {
     return id
   }
 
-  fileprivate static func notStarted(_ code: Int32) -> MediaProcessError {
+  static func notStarted(_ code: Int32) -> MediaProcessError {
     MediaProcessError(
       code: "media-program-failed",
       message: "The program \(programName) could not be started: \(String(cString: strerror(code))).")

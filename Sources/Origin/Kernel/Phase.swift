@@ -10,6 +10,7 @@
 
 public import HTTP
 public import Loop
+public import Packaging
 public import Store
 
 /// Decides whether a request may be answered. Runs for every request of the site, GET or not.
@@ -32,6 +33,24 @@ public protocol LocateHandler: Sendable {
   /// - Parameter path: the normalised path, from its leading slash, without the query.
   /// - Returns: nil when the path is not this handler's.
   func locate(_ path: [UInt8], in site: Site) -> Target?
+}
+
+/// Says which parameters of a query choose an answer, such as a width. Without one, a query never does.
+///
+/// What they choose becomes part of the answer's name: locate and content handlers get `path?parameters`.
+public protocol ParameterHandler: Sendable {
+  /// Runs for every request with a query, so it looks at the path first.
+  ///
+  /// - Returns: the parameters in one fixed spelling, so that equal wishes have one name (`w=320`); nil for paths that are
+  ///   not this handler's, and for queries that say nothing to it.
+  func parameters(in query: Span<UInt8>, of path: Span<UInt8>) -> [UInt8]?
+}
+
+/// Says what pictures for seeking an asset's manifests name.
+public protocol ImageSetProvider: Sendable {
+  /// Changes whenever its answers do for equal presentations: part of the manifests' entity tags.
+  var identity: String { get }
+  func imageSet(for presentation: Presentation) -> ImageSet?
 }
 
 /// Makes the answer for a target. The first handler that does not decline decides.

@@ -1,15 +1,21 @@
+import HTTP
+
 /// Where plugins and the built-in handlers take their places; flattened into a `Pipeline` when the
 /// configuration is loaded.
 public struct PipelineBuilder {
   var access: [any AccessHandler] = []
+  var parameters: [any ParameterHandler] = []
   var locate: [any LocateHandler] = []
   var content: [any ContentHandler] = []
   var headerFilters: [any HeaderFilter] = []
+  var imageSets: [any ImageSetProvider] = []
   var logs: [any AccessLogger] = []
 
   public init() {}
 
   public mutating func add(_ handler: any AccessHandler) { access.append(handler) }
+  public mutating func add(_ handler: any ParameterHandler) { parameters.append(handler) }
+  public mutating func add(_ provider: any ImageSetProvider) { imageSets.append(provider) }
   public mutating func add(_ handler: any LocateHandler) { locate.append(handler) }
   public mutating func add(_ handler: any ContentHandler) { content.append(handler) }
   public mutating func add(_ handler: any HeaderFilter) { headerFilters.append(handler) }
@@ -22,9 +28,11 @@ public struct PipelineBuilder {
 /// (a poster, a key) that the built-in ones would refuse.
 public struct Pipeline: Sendable {
   public let access: [any AccessHandler]
+  public let parameters: [any ParameterHandler]
   public let locate: [any LocateHandler]
   public let content: [any ContentHandler]
   public let headerFilters: [any HeaderFilter]
+  public let imageSets: [any ImageSetProvider]
   public let logs: [any AccessLogger]
 
   /// For a site without settings of its own.
@@ -42,9 +50,22 @@ public struct Pipeline: Sendable {
     builder.add(FileContent())
     builder.add(BlobContent())
     access = builder.access
+    parameters = builder.parameters
     locate = builder.locate
     content = builder.content
     headerFilters = builder.headerFilters
+    imageSets = builder.imageSets
     logs = builder.logs
+  }
+
+  /// The name of the answer to a request: its path, and the parameters that choose between answers under it. nil where that
+  /// is the path alone.
+  func name(of request: borrowing RequestHead) -> [UInt8]? {
+    guard !parameters.isEmpty, let query = request.query else { return nil }
+    for handler in parameters {
+      guard let chosen = handler.parameters(in: query, of: request.path) else { continue }
+      return [UInt8](copying: request.path) + [UInt8(ascii: "?")] + chosen
+    }
+    return nil
   }
 }

@@ -293,12 +293,16 @@ final class OriginLoop: Router {
       case .refuse(let problem): return .problem(problem, site)
       }
     }
+    if let name = site.pipeline.name(of: request) {
+      return mediaAnswer(name.span, site, grant: grant, hasToken: grant != nil, mayWait: mayWait)
+    }
     return mediaAnswer(request.path, site, grant: grant, hasToken: grant != nil, mayWait: mayWait)
   }
 
   /// What a path means to who has passed the access handlers.
   ///
   /// - Parameters:
+  ///   - path: with the parameters that choose an answer, see `Pipeline.name`.
   ///   - grant: of the token that the request brought in its URL; travels on in manifests.
   ///   - hasToken: whether it brought one of any kind.
   func mediaAnswer(

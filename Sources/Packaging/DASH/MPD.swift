@@ -34,10 +34,11 @@ public enum MPD {
   ///     URL of the MPD itself.
   ///   - uriSuffix: put behind every child, such as a query with its question mark, `ManifestTemplate.suffix`, or empty.
   ///   - protection: of all pictures and sounds; `nil` for clear media.
+  ///   - images: sheets for seeking; the on-demand profile has none, as every sheet is a resource.
   /// - Complexity: linear in the segments and key frames of all renditions.
   public static func bytes(
     _ presentation: Presentation, form: DeliveryForm = .fragments, baseURL: String?, uriSuffix: String = "",
-    protection: ContentProtection? = nil
+    protection: ContentProtection? = nil, images: [ImageSet] = []
   ) -> [UInt8] {
     let context = Context(presentation, form: form, uriSuffix: uriSuffix, protection: protection)
     let renditions = presentation.renditions.filter { context.canAddress($0) }
@@ -88,6 +89,10 @@ public enum MPD {
         trickPlay(
           set, identifier: identifier, mainIdentifier: mainIdentifier, usedNames: &names, context: context,
           into: &writer)
+        identifier += 1
+      }
+      for set in images {
+        self.images(set, identifier: identifier, context: context, into: &writer)
         identifier += 1
       }
     }

@@ -151,6 +151,18 @@ struct MultivariantLines {
     writer.literal("\"\n")
   }
 
+  mutating func images(_ set: ImageSet) {
+    writer.literal("#EXT-X-IMAGE-STREAM-INF:BANDWIDTH=")
+    writer.decimal(set.bandwidth)
+    writer.literal(",RESOLUTION=")
+    writer.decimal(UInt64(set.widthPixels))
+    writer.literal("x")
+    writer.decimal(UInt64(set.heightPixels))
+    writer.literal(",CODECS=\"jpeg\",URI=\"")
+    child(set.playlistName, "")
+    writer.literal("\"\n")
+  }
+
   private mutating func playlist(_ name: String, _ form: DeliveryForm) {
     switch form {
     case .fragments: child(name, "/playlist.m3u8")

@@ -23,10 +23,11 @@ public enum MultivariantPlaylist {
   ///     `{rendition}/playlist.m3u8`, with `_ts` or `_byterange` behind `playlist` in the other forms.
   ///   - uriSuffix: put behind every child, such as a query with its question mark, `ManifestTemplate.suffix`, or empty.
   ///   - sessionKeys: of all renditions, for players that ask for licenses before they have a media playlist.
+  ///   - images: sheets for seeking.
   /// - Complexity: linear in the segments and key frames of all renditions, for the peak rates.
   public static func bytes(
     _ presentation: Presentation, form: DeliveryForm = .fragments, uriPrefix: String, uriSuffix: String = "",
-    sessionKeys: [HLSKey] = []
+    sessionKeys: [HLSKey] = [], images: [ImageSet] = []
   ) -> [UInt8] {
     let targetDurationSeconds = presentation.targetDurationSeconds
     let children = presentation.renditions(in: form).map { rendition in
@@ -67,6 +68,7 @@ public enum MultivariantPlaylist {
         bandwidth: Bandwidth(
           keyFramesOf: child.rendition, form: form, targetDurationSeconds: targetDurationSeconds))
     }
+    for set in images { lines.images(set) }
     return lines.bytes
   }
 

@@ -48,6 +48,8 @@ public struct GarbageCollector: Sendable {
     public var removedRecords = 0
     /// Sidecars whose blob is gone.
     public var removedSidecars = 0
+    /// Derived files of assets and generations that are gone.
+    public var removedDerived = 0
     /// Temporary files of dead writers.
     public var removedLeftovers = 0
     /// Unreferenced, yet younger than the grace.
@@ -82,14 +84,29 @@ public struct GarbageCollector: Sendable {
     if options.isDryRun { report.removedGenerations = try expire(options, now, transaction) }
     try collect(candidates, options, now, transaction, &report)
     // Dropping the transaction of a dry run undoes its deletions; its files were left alone.
-    if options.isDryRun { return report }
+    if options.isDryRun {
+      report.removedDerived = try collectDerived(options, now)
+      return report
+    }
     try transaction.commit()
+    report.removedDerived = try collectDerived(options, now)
     report.removedLeftovers = try store.blobs.removeLeftovers()
     return report
   }
 
   private func removeExpired(_ options: Options, _ now: Int64) throws(StoreError) -> Int {
     try store.index.write { (transaction) throws(StoreError) in try expire(options, now, transaction) }
+  }
+
+  /// Outside of the lock: what is made for a generation while it goes is left to the next collection.
+  private func collectDerived(_ options: Options, _ now: Int64) throws(StoreError) -> Int {
+    let reader = try store.makeReader()
+    try reader.renew()
+    defer { reader.end() }
+    return try DerivedTree.collect(store.path, isDryRun: options.isDryRun) {
+      (site, asset, generation) throws(StoreError) in
+      try reader.generation(site: site, id: asset, generation: generation, nowMilliseconds: now) != nil
+    }
   }
 
   /// Deletes the records of expired generations; returns how many.
