@@ -8,7 +8,7 @@ struct EncryptionFrameHeaderTests {
   private typealias Clip = FFmpegOracleTests.Clip
 
   private static let picture = [
-    "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=24:duration=1.5", "-g", "24",
+    "-f", "lavfi", "-i", "testsrc2=size=640x180:rate=24:duration=1", "-g", "24",
   ]
   private static let av1 = picture + ["-pix_fmt", "yuv420p", "-c:v", "libaom-av1", "-cpu-used", "8"]
   private static let svt = picture + ["-pix_fmt", "yuv420p", "-c:v", "libsvtav1", "-preset", "12"]
@@ -134,7 +134,8 @@ struct EncryptionFrameHeaderTests {
             } else if tileSizeBytes == nil {
               #expect((inside.first?.count ?? 0) == (end - tile) & ~15)
             }
-            if let last = inside.last { #expect(last.upperBound == end) }
+            // Under cenc a last tile of less than a block has no range.
+            if scheme == .cbcs, let last = inside.last { #expect(last.upperBound == end) }
             ranges.removeFirst(inside.count)
           }
           start = end
