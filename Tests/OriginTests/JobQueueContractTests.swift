@@ -76,7 +76,7 @@ import Testing
 
     /// Claims when a lease or a time is over: the store's clock is moved on, the server's is waited for.
     func claimLater(_ offers: Set<JobOffer> = JobQueueContractTests.offers) async throws -> JobRecord? {
-      clock.advance(Store.jobLeaseMilliseconds + 900_001)
+      clock.advance(JobRecord.leaseMilliseconds + 900_001)
       if kind == .embedded { return try await queue.claim(offers, owner: "later") }
       let deadline = ContinuousClock.now + .seconds(20)
       while ContinuousClock.now < deadline {

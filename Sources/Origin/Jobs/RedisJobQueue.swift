@@ -21,7 +21,7 @@ public final class RedisJobQueue: JobQueue {
   ///   - leaseMilliseconds: how long a claim or a heartbeat holds.
   public init(
     client: RedisClient, prefix: String = "{headwater:jobs}:",
-    leaseMilliseconds: Int64 = Store.jobLeaseMilliseconds, effects: @escaping Effects
+    leaseMilliseconds: Int64 = JobRecord.leaseMilliseconds, effects: @escaping Effects
   ) {
     self.client = client
     self.prefix = RedisArgument(prefix)
@@ -116,7 +116,7 @@ public final class RedisJobQueue: JobQueue {
       Self.held(id, fence) + [
         RedisArgument(kind), RedisArgument(wait), RedisArgument(UInt32.random(in: 0..<1 << 31)),
         RedisArgument(failure.code), RedisArgument(message), RedisArgument(log),
-        RedisArgument(Store.maximumJobAttempts), RedisArgument(Store.maximumJobCrashes),
+        RedisArgument(JobRecord.maximumAttempts), RedisArgument(JobRecord.maximumCrashes),
       ])
   }
 

@@ -258,7 +258,7 @@ enum RedisJobScripts {
 
   private static let library = """
     local PENDING, PROCESSING, COMPLETED, FAILED, CANCELLED = 1, 2, 3, 4, 5
-    local MOST_ATTEMPTS = \(Store.maximumJobAttempts)
+    local MOST_ATTEMPTS = \(JobRecord.maximumAttempts)
     local lease = tonumber(table.remove(ARGV))
     local time = redis.call('TIME')
     local now = time[1] * 1000 + math.floor(time[2] / 1000)
