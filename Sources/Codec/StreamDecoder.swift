@@ -164,7 +164,11 @@ final class StreamDecoder {
       let isWhole = target <= start
       try jump(to: isWhole ? min(start, target) : target)
       if try readKeyPacket(notAfter: ticks) { return }
-      if isWhole { return isPending ? () : try rewind() }
+      if isWhole {
+        // A transport stream has no index: what was found by its times may lie behind its first key frame.
+        let isFirst = demuxer.context.pointee.iformat.pointee.flags & AVFMT_TS_DISCONT == 0
+        return isPending && isFirst ? () : try rewind()
+      }
       marginTicks = max(second, marginTicks * 2)
     }
   }
@@ -191,8 +195,10 @@ final class StreamDecoder {
     }
   }
 
-  /// Goes to the first byte, where nothing is marked as a key frame.
+  /// Goes to the first byte.
   private func rewind() throws(CodecError) {
+    av_packet_unref(packet)
+    isPending = false
     isDraining = false
     avcodec_flush_buffers(context)
     let result = avformat_seek_file(demuxer.context, -1, .min, 0, 0, AVSEEK_FLAG_BYTE)

@@ -101,7 +101,8 @@ struct VideoDecoderTests {
     let seconds =
       Double(first) * Double(decoder.description.secondsPerTick.numerator)
       / Double(decoder.description.secondsPerTick.denominator)
-    #expect(abs(seconds - 0.5) < 0.001)
+    // Half a second, less the 1,024 samples of the encoder's delay that the edit list does not hide.
+    #expect(abs(seconds - (0.5 - 0.022)) < 0.001)
     try file.close()
   }
 }
