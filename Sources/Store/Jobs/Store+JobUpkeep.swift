@@ -48,7 +48,7 @@ extension Store {
 
   /// Whether a job that is alive, or could be retried, waits for this one.
   func isNeeded(_ id: JobID, _ view: IndexView) throws(StoreError) -> Bool {
-    try tables.jobs.hasDependant(of: id, in: [.pending, .processing, .failed], view)
+    try tables.jobs.hasDependant(of: id, in: [.pending, .processing, .failed, .cancelled], view)
   }
 }
 
