@@ -79,7 +79,7 @@ struct RungChoiceTests {
       of: Self.ladder, for: RungChoice.Source(widthPixels: 960, heightPixels: 540, framesPerSecond: 25))
     let own = try #require(rungs.last)
     #expect((1_500_000...3_000_000).contains(own.maxBitsPerSecond))
-    #expect(own.maxBitsPerSecond == 1_818_000)
+    #expect(own.maxBitsPerSecond == 1_819_000)
   }
 
   @Test func highRangeIsKeptByCodingsThatCarryIt() {
