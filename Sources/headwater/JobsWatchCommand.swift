@@ -14,6 +14,8 @@ extension JobsCommand {
     private static let pollMilliseconds: useconds_t = 250
     private static let followed = 1000
     private static let bars = 20
+    /// The jobs of an import come a moment after it: so often an empty list is looked at again.
+    private static let firstLooks = 6
 
     @OptionGroup var options: CommandOptions
     @OptionGroup var selection: Selection
@@ -31,6 +33,7 @@ extension JobsCommand {
         var seen: [JobID: JobRecord] = [:]
         var shownBars = 0
         var hasFailed = false
+        var looks = 0
         while true {
           // Those that ended since are no longer in the list, so what was seen alive is asked for by name.
           var jobs = try wanted.isEmpty ? store.jobs(filter, before: nil, limit: Self.followed) : []
@@ -45,7 +48,9 @@ extension JobsCommand {
             if job.state == .failed { hasFailed = true }
           }
           show(jobs.filter { $0.state == .processing }, &shownBars)
-          if !forever, !jobs.contains(where: \.state.isAlive) { break }
+          looks += 1
+          let isOver = !jobs.contains(where: \.state.isAlive) && (!seen.isEmpty || looks >= Self.firstLooks)
+          if !forever, isOver { break }
           usleep(Self.pollMilliseconds * 1000)
         }
         if hasFailed { throw ExitCode.failure }
