@@ -175,7 +175,7 @@ import Testing
 
   @Test(arguments: Kind.allCases) func aTimeIsWaitedFor(kind: Kind) async throws {
     let bench = try Bench(kind)
-    try await bench.add(Self.draft("k", notBefore: Store.wallClockMilliseconds() + 700))
+    try await bench.add(Self.draft("k", notBefore: Store.wallClockMilliseconds() + 3000))
     let early = try await bench.claim()
     #expect(early == nil)
     let job = try #require(try await bench.claimLater())

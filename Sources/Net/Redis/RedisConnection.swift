@@ -51,6 +51,8 @@ final class RedisConnection {
   private(set) var unansweredCount = 0
 
   private typealias Context = UnsafeMutablePointer<redisAsyncContext>
+  private typealias Callback =
+    @convention(c) (Context?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void
 
   /// Begins to connect.
   ///
@@ -85,12 +87,7 @@ final class RedisConnection {
   func send(_ wire: [UInt8], then completion: @escaping (Result<RedisValue, RedisError>) -> Void) -> Bool {
     guard let context, reason == nil, onMessage == nil else { return false }
     let reply = Unmanaged.passRetained(Waiting(completion))
-    let status = wire.withUnsafeBytes {
-      redisAsyncFormattedCommand(
-        context, Self.replied, reply.toOpaque(), $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count
-      )
-    }
-    guard status == REDIS_OK else {
+    guard Self.submit(wire, to: context, Self.replied, reply.toOpaque()) else {
       // The callback will not be called.
       reply.release()
       return false
@@ -107,9 +104,18 @@ final class RedisConnection {
     guard let context, reason == nil, unansweredCount == 0 else { return false }
     onMessage = handler
     let wire = RedisCommand("SUBSCRIBE", channels.map { RedisArgument($0) }).wire
-    return wire.withUnsafeBytes {
+    return Self.submit(wire, to: context, Self.heard, nil)
+  }
+
+  /// Hands a command to hiredis, which copies it. It looks for further arguments behind the last one, up to a NUL, and stops
+  /// the process where it takes other memory for one: so there has to be a NUL.
+  private static func submit(
+    _ wire: [UInt8], to context: Context, _ callback: @escaping Callback,
+    _ data: UnsafeMutableRawPointer?
+  ) -> Bool {
+    (wire + [0]).withUnsafeBytes {
       redisAsyncFormattedCommand(
-        context, Self.heard, nil, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
+        context, callback, data, $0.baseAddress?.assumingMemoryBound(to: CChar.self), wire.count)
     } == REDIS_OK
   }
 
@@ -236,35 +242,33 @@ final class RedisConnection {
     }
   }
 
-  private static let replied:
-    @convention(c) (Context?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void =
-      { context, reply, waiting in
-        guard let context, let waiting else { return }
-        let completion = Unmanaged<Waiting>.fromOpaque(waiting).takeRetainedValue().completion
-        RedisConnection.of(context.pointee.data) { connection in
-          connection.unansweredCount -= 1
-          guard let reply else {
-            return completion(.failure(connection.reason ?? connection.error(of: context)))
-          }
-          connection.lastReplyMilliseconds = connection.loop.nowMilliseconds
-          switch RedisValue(copying: reply.assumingMemoryBound(to: redisReply.self)) {
-          case .error(let text):
-            completion(
-              .failure(RedisError(.serverError, server: connection.address.description, detail: text)))
-          case let value: completion(.success(value))
-          }
+  private static let replied: Callback =
+    { context, reply, waiting in
+      guard let context, let waiting else { return }
+      let completion = Unmanaged<Waiting>.fromOpaque(waiting).takeRetainedValue().completion
+      RedisConnection.of(context.pointee.data) { connection in
+        connection.unansweredCount -= 1
+        guard let reply else {
+          return completion(.failure(connection.reason ?? connection.error(of: context)))
+        }
+        connection.lastReplyMilliseconds = connection.loop.nowMilliseconds
+        switch RedisValue(copying: reply.assumingMemoryBound(to: redisReply.self)) {
+        case .error(let text):
+          completion(
+            .failure(RedisError(.serverError, server: connection.address.description, detail: text)))
+        case let value: completion(.success(value))
         }
       }
+    }
 
-  private static let heard:
-    @convention(c) (Context?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void =
-      { context, reply, _ in
-        guard let context, let reply else { return }
-        RedisConnection.of(context.pointee.data) { connection in
-          connection.lastReplyMilliseconds = connection.loop.nowMilliseconds
-          connection.onMessage?(RedisValue(copying: reply.assumingMemoryBound(to: redisReply.self)))
-        }
+  private static let heard: Callback =
+    { context, reply, _ in
+      guard let context, let reply else { return }
+      RedisConnection.of(context.pointee.data) { connection in
+        connection.lastReplyMilliseconds = connection.loop.nowMilliseconds
+        connection.onMessage?(RedisValue(copying: reply.assumingMemoryBound(to: redisReply.self)))
       }
+    }
 
   private static func of(_ data: UnsafeMutableRawPointer?, _ body: (RedisConnection) -> Void) {
     guard let data else { return }
