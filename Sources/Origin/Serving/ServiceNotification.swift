@@ -2,6 +2,7 @@
 // `Type=notify` it knows by them when the server serves, reloads and stops, and which process is the main one after a
 // rolling restart. Without that variable nothing is sent.
 
+import CLinux
 import Glibc
 
 /// The state of the service, as its manager is told.
