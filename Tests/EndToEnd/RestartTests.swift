@@ -56,7 +56,8 @@ extension EndToEnd {
       #expect(try server.request("GET", "/readyz", admin: true).status == 503)
 
       var received = beginning
-      while received.count < content.count { received += try busy.receive() }
+      let head = try #require(received.firstRange(of: Array("\r\n\r\n".utf8)))
+      while received.count < head.upperBound + content.count { received += try busy.receive() }
       for connection in [idle, busy] {
         try connection.send(request)
         let answer = try connection.response()
