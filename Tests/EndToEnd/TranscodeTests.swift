@@ -3,10 +3,10 @@ import Support
 import Testing
 
 /// A site with the plugin on, and a ladder of small rungs.
-private enum Ladders {
-  static let options: ServerUnderTest.Options = {
+enum TranscodeLadder {
+  static func options(workers: String) -> ServerUnderTest.Options {
     var options = ServerUnderTest.Options()
-    options.tables = "[jobs]\nworkers = \"2\""
+    options.tables = "[jobs]\nworkers = \"\(workers)\""
     options.sites = [
       "demo": """
       hosts = ["*"]
@@ -25,20 +25,20 @@ private enum Ladders {
       """,
     ]
     return options
-  }()
+  }
 }
 
 extension EndToEnd {
   /// Import with the plugin on, up to a ladder that plays.
-  @Suite(.served(Ladders.options, { _ in })) struct TranscodeTests {
+  @Suite(.served(TranscodeLadder.options(workers: "2"), { _ in })) struct TranscodeTests {
     struct Asset: Decodable {
       struct Rendition: Decodable { let name: String }
       let status: String
       let renditions: [Rendition]
     }
 
-    static func asset(_ id: String) throws -> Asset {
-      let shown = try Served.server.headwater(["assets", "show", "--site", "demo", id, "--json"])
+    static func asset(_ id: String, on server: ServerUnderTest? = nil) throws -> Asset {
+      let shown = try (server ?? Served.server).headwater(["assets", "show", "--site", "demo", id, "--json"])
       return try JSONDecoder().decode(Asset.self, from: Data(shown.output))
     }
 
