@@ -50,7 +50,13 @@ public final class Worker: Sendable {
       try await plugins.provision(on: loop, store: store, workers: pool, jobs: queue, logger: logger)
     }
     runner.use(plugins.jobHandlers)
-    loop.execute { [self] in watch(loop, finished) }
+    // Who is told that it works may ask it to end at once.
+    let isWatching = Semaphore()
+    loop.execute { [self] in
+      watch(loop, finished)
+      isWatching.signal()
+    }
+    isWatching.wait()
     runner.start(workers: workers, drains: drains)
     if drains {
       Task.detached { [runner] in
