@@ -81,7 +81,7 @@ import Testing
     func claimLater(_ offers: Set<JobOffer> = JobQueueContractTests.offers) async throws -> JobRecord? {
       clock.advance(JobRecord.leaseMilliseconds + 900_001)
       if kind == .embedded { return try await queue.claim(offers, owner: "later") }
-      let deadline = ContinuousClock.now + .seconds(20)
+      let deadline = ContinuousClock.now + .seconds(120)
       while ContinuousClock.now < deadline {
         if let job = try await queue.claim(offers, owner: "later") { return job }
         await Task.yield()
