@@ -44,33 +44,46 @@ enum MediaCommand {
   }
 
   private static func remux(_ options: MediaOptions, demuxer: String) -> Int32 {
-    guard areOpen(options.descriptors), let input = options.descriptors.inputs.first,
-      let output = options.descriptors.outputs.first
+    guard let input = options.descriptors.inputs.first, let output = options.descriptors.outputs.first
     else { return misused }
-    // Whatever a first use of the encoder loads, it loads before the sandbox.
-    _ = try? JSONEncoder().encode(RemuxReport())
-    Remux.silence()
-    let warnings = enterSandbox(options)
-    var result = RemuxReport()
-    if options.requiresSandbox, let warning = warnings.first {
-      result.failure = RemuxReport.Failure(
-        kind: .environment, code: warning.code,
-        message: warning.message + " The file was not touched; allow a partial sandbox or change the kernel.")
-    } else {
-      result = Remux.run(input: input, output: output, demuxer: demuxer)
-    }
-    result.warnings = warnings
-    guard let bytes = try? JSONEncoder().encode(result), write(Array(bytes), to: MediaDescriptors.report)
-    else {
-      return 1
-    }
-    return 0
+    return perform(options) { Remux.run(input: input, output: output, demuxer: demuxer) }
   }
 
   // MARK: What commands share
 
+  /// Puts up the sandbox, does the work, and reports what became of it, as the last line.
+  ///
+  /// - Parameters:
+  ///   - untouched: what has not happened where the sandbox is required and not whole; the work is not done then.
+  ///   - work: gives the report, without what is to be said of the sandbox.
+  /// - Returns: the status to end with.
+  static func perform<Report: MediaReport>(
+    _ options: MediaOptions, allowsThreads: Bool = false, untouched: String = "The file was not touched",
+    _ work: () -> Report
+  ) -> Int32 {
+    guard areOpen(options.descriptors) else { return misused }
+    // Whatever a first use of the encoder loads, it loads before the sandbox.
+    _ = try? JSONEncoder().encode(Report())
+    Remux.silence()
+    let warnings = enterSandbox(options, allowsThreads: allowsThreads)
+    var report: Report
+    if options.requiresSandbox, let warning = warnings.first {
+      report = Report()
+      report.failure = RemuxReport.Failure(
+        kind: .environment, code: warning.code,
+        message: "\(warning.message) \(untouched); allow a partial sandbox or change the kernel.")
+    } else {
+      report = work()
+    }
+    report.warnings += warnings
+    guard let bytes = try? JSONEncoder().encode(report),
+      write(Array(bytes) + [0x0A], to: MediaDescriptors.report)
+    else { return 1 }
+    return 0
+  }
+
   /// Whether the descriptors that a command was promised are there; says which is not.
-  static func areOpen(_ descriptors: MediaDescriptors) -> Bool {
+  private static func areOpen(_ descriptors: MediaDescriptors) -> Bool {
     for descriptor in descriptors.inputs + descriptors.outputs + [MediaDescriptors.report]
     where fcntl(descriptor, F_GETFD) < 0 {
       write(Array("headwater-media: descriptor \(descriptor) is not open\n".utf8), to: STDERR_FILENO)
@@ -80,8 +93,8 @@ enum MediaCommand {
   }
 
   /// Puts up the sandbox, and says on standard error what the kernel does not offer of it.
-  static func enterSandbox(
-    _ options: MediaOptions, allowsThreads: Bool = false
+  private static func enterSandbox(
+    _ options: MediaOptions, allowsThreads: Bool
   ) -> [RemuxReport.Remark] {
     let warnings = Sandbox.enter(options.limits, options.descriptors, allowsThreads: allowsThreads).map {
       layer in
@@ -109,6 +122,18 @@ enum MediaCommand {
     return true
   }
 }
+
+/// What the reports of all commands have.
+protocol MediaReport: Encodable {
+  init()
+  var failure: RemuxReport.Failure? { get set }
+  var warnings: [RemuxReport.Remark] { get set }
+}
+
+extension RemuxReport: MediaReport {}
+extension StillReport: MediaReport {}
+extension TranscodeReport: MediaReport {}
+extension TranscodeSurvey: MediaReport {}
 
 private func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {
   write(descriptor, bytes, count)
