@@ -107,16 +107,10 @@ struct MediaProcess {
         message: "Reading this file took too long and was given up: it is damaged or made to do so.",
         log: run.log)
     }
-    // A report of a process that ended in another way is worth nothing.
-    if run.status == 0, run.signal == 0,
-      let report = try? JSONDecoder().decode(RemuxReport.self, from: Data(run.report))
-    {
-      return report
-    }
-    let how = run.signal == 0 ? "with status \(run.status)" : "by signal \(run.signal)"
+    if let report = run.decoded(as: RemuxReport.self) { return report }
     throw MediaProcessError(
       code: "media-program-failed",
-      message: "The program that reads this kind of file ended \(how) and without a usable report.",
+      message: "The program that reads this kind of file ended \(run.how) and without a usable report.",
       log: run.log)
   }
 
@@ -128,6 +122,16 @@ struct MediaProcess {
     var signal: Int32
     /// False where it was killed for its time or for the length of its report.
     var hasEnded: Bool
+
+    /// How it ended, in words.
+    var how: String { signal == 0 ? "with status \(status)" : "by signal \(signal)" }
+
+    /// The whole report as one value; nil where it is none, or of a process that ended in another way than with status 0:
+    /// that one is worth nothing.
+    func decoded<Report: Decodable>(as type: Report.Type) -> Report? {
+      guard status == 0, signal == 0 else { return nil }
+      return try? JSONDecoder().decode(type, from: Data(report))
+    }
   }
 
   /// Runs the program to its end, or to the end of its time, with one input and one output.
@@ -240,7 +244,8 @@ struct MediaProcess {
     return targets
   }
 
-  private static func milliseconds(until deadline: ContinuousClock.Instant) -> Int32? {
+  /// What `poll` may wait for; nil when the time is over.
+  static func milliseconds(until deadline: ContinuousClock.Instant) -> Int32? {
     let left = deadline - .now
     guard left > .zero else { return nil }
     return Int32(clamping: left.components.seconds.multipliedReportingOverflow(by: 1000).partialValue + 999)

@@ -76,13 +76,10 @@ final class StillProcess: @unchecked Sendable {
       throw MediaProcessError(
         code: "media-program-timeout", message: "Decoding took too long and was given up.", log: run.log)
     }
-    guard run.status == 0, run.signal == 0,
-      let report = try? JSONDecoder().decode(StillReport.self, from: Data(run.report))
-    else {
-      let how = run.signal == 0 ? "with status \(run.status)" : "by signal \(run.signal)"
+    guard let report = run.decoded(as: StillReport.self) else {
       throw MediaProcessError(
-        code: "media-program-failed", message: "The program that decodes pictures ended \(how).", log: run.log
-      )
+        code: "media-program-failed", message: "The program that decodes pictures ended \(run.how).",
+        log: run.log)
     }
     var pictures: [[UInt8]] = []
     var offset = 0
@@ -113,12 +110,9 @@ final class StillProcess: @unchecked Sendable {
         continue
       }
       guard errno == EAGAIN || errno == EINTR else { return false }
-      let left = deadline - .now
-      guard left > .zero else { return false }
+      guard let wait = MediaProcess.milliseconds(until: deadline) else { return false }
       var polled = pollfd(fd: orderSocket, events: Int16(POLLOUT), revents: 0)
-      poll(
-        &polled, 1,
-        Int32(clamping: left.components.seconds.multipliedReportingOverflow(by: 1000).partialValue + 1))
+      poll(&polled, 1, wait)
     }
     return true
   }
