@@ -14,7 +14,7 @@ import Loop
 internal import Synchronization
 
 /// The transfers of one client. Belongs to its loop's thread.
-final class CurlTransfers {
+final class CurlTransfers: LoopPart {
   private let loop: EventLoop
   private let options: HTTPClient.Options
   private let multi: UnsafeMutableRawPointer

@@ -41,7 +41,7 @@ public final class HTTPClient: Sendable {
 
   private let loop: EventLoop
   private let options: Options
-  private let engine: LoopOwned
+  private let engine: LoopOwned<CurlTransfers>
   /// Requests that were taken and have not ended.
   private let held = Atomic<Int>(0)
 
@@ -52,7 +52,7 @@ public final class HTTPClient: Sendable {
       "an HTTP client needs room for a request")
     self.loop = loop
     self.options = options
-    engine = LoopOwned(loop: loop, options: options)
+    engine = LoopOwned(loop: loop) { CurlTransfers(loop: loop, options: options) }
   }
 
   deinit { close() }
@@ -121,42 +121,6 @@ public final class HTTPClient: Sendable {
         return end(.failure(HTTPClientError(.closed, origin: origin)))
       }
       transfers.add(Transfer(call: call, request: request, completion: end))
-    }
-  }
-
-  /// The part of the client that lives on the loop; made there at the first request.
-  // @unchecked: `transfers` and `isClosed` are touched on the loop alone.
-  private final class LoopOwned: @unchecked Sendable {
-    private let loop: EventLoop
-    private let options: Options
-    private var transfers: CurlTransfers?
-    private var isClosed = false
-
-    init(loop: EventLoop, options: Options) {
-      self.loop = loop
-      self.options = options
-    }
-
-    var opened: CurlTransfers? {
-      loop.preconditionOnLoop()
-      return transfers
-    }
-
-    /// Nil once closed.
-    func open() -> CurlTransfers? {
-      loop.preconditionOnLoop()
-      guard !isClosed, !loop.isShuttingDown else { return nil }
-      if let transfers { return transfers }
-      let made = CurlTransfers(loop: loop, options: options)
-      transfers = made
-      loop.onStop { [weak self] in self?.close() }
-      return made
-    }
-
-    func close() {
-      loop.preconditionOnLoop()
-      isClosed = true
-      transfers.take()?.close()
     }
   }
 }

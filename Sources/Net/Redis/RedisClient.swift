@@ -25,7 +25,7 @@ public final class RedisClient: Sendable {
   let loop: EventLoop
   public let configuration: RedisConfiguration
   public let figures = RedisFigures()
-  private let engine: LoopOwned
+  private let engine: LoopOwned<RedisRouter>
 
   /// Cheap: nothing is opened before the first call. May be called from any thread.
   ///
@@ -37,7 +37,9 @@ public final class RedisClient: Sendable {
         && configuration.connectTimeoutMilliseconds >= 1, "a Redis client needs room and time for a command")
     self.loop = loop
     self.configuration = configuration
-    engine = LoopOwned(loop: loop, workers: workers, configuration: configuration, figures: figures)
+    engine = LoopOwned(loop: loop) { [figures] in
+      RedisRouter(loop: loop, workers: workers, configuration: configuration, figures: figures)
+    }
   }
 
   deinit { close() }
@@ -171,46 +173,6 @@ public final class RedisClient: Sendable {
       results[index] = result
       missing -= 1
       return missing == 0 ? results : nil
-    }
-  }
-
-  /// The part of the client that lives on the loop; made there at the first call.
-  // @unchecked: `router` and `isClosed` are touched on the loop alone.
-  private final class LoopOwned: @unchecked Sendable {
-    private let loop: EventLoop
-    private let workers: WorkerPool
-    private let configuration: RedisConfiguration
-    private let figures: RedisFigures
-    private var router: RedisRouter?
-    private var isClosed = false
-
-    init(loop: EventLoop, workers: WorkerPool, configuration: RedisConfiguration, figures: RedisFigures) {
-      self.loop = loop
-      self.workers = workers
-      self.configuration = configuration
-      self.figures = figures
-    }
-
-    var opened: RedisRouter? {
-      loop.preconditionOnLoop()
-      return router
-    }
-
-    /// Nil once closed.
-    func open() -> RedisRouter? {
-      loop.preconditionOnLoop()
-      guard !isClosed, !loop.isShuttingDown else { return nil }
-      if let router { return router }
-      let made = RedisRouter(loop: loop, workers: workers, configuration: configuration, figures: figures)
-      router = made
-      loop.onStop { [weak self] in self?.close() }
-      return made
-    }
-
-    func close() {
-      loop.preconditionOnLoop()
-      isClosed = true
-      router.take()?.close()
     }
   }
 }

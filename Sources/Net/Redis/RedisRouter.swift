@@ -1,7 +1,7 @@
 import Loop
 
 /// Sends each call to the server that it is for, and on from there where a cluster says so. Belongs to its loop's thread.
-final class RedisRouter {
+final class RedisRouter: LoopPart {
   private enum Servers {
     case one(RedisNode)
     case cluster(RedisCluster)
