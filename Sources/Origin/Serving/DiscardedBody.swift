@@ -5,13 +5,10 @@ import HTTP
 
 /// What is left of a request body that is thrown away.
 struct DiscardedBody {
-  private enum Rest {
-    case nothing
-    case count(UInt64)
-    case chunked(ChunkedDecoder, budget: Int)
-  }
-
-  private var rest = Rest.nothing
+  /// nil where nothing is to come.
+  private var incoming: IncomingBody?
+  /// How much more may come where the head has not said it.
+  private var budget = 0
   /// Known before its first byte to be longer than what is thrown away.
   private(set) var isTooLong = false
 
@@ -19,51 +16,41 @@ struct DiscardedBody {
   init() {}
 
   init(of head: borrowing RequestHead) {
-    let limits = head.limits
+    let mostBytes = head.limits.discardedBodyBytes
     switch head.body {
-    case .none: break
+    case .none, .length(0): return
     case .length(let length):
-      if length > 0 { rest = .count(length) }
-      isTooLong = length > UInt64(limits.discardedBodyBytes)
-    case .chunked:
-      rest = .chunked(ChunkedDecoder(limits: limits), budget: limits.discardedBodyBytes)
+      isTooLong = length > UInt64(mostBytes)
+      budget = .max
+    case .chunked: budget = mostBytes
     }
+    incoming = IncomingBody(of: head)
   }
 
-  var isOver: Bool {
-    if case .nothing = rest { return true }
-    return false
-  }
+  var isOver: Bool { incoming == nil }
 
   /// Takes the body's bytes away from the beginning of `bytes`.
   ///
   /// - Returns: false when the body is malformed or too long: the connection can't go on.
   mutating func skip(_ bytes: inout UnsafeRawBufferPointer) -> Bool {
-    switch rest {
-    case .nothing: return true
-    case .count(let left):
-      let taken = Int(min(left, UInt64(bytes.count)))
-      bytes = UnsafeRawBufferPointer(rebasing: bytes[taken...])
-      rest = left == UInt64(taken) ? .nothing : .count(left - UInt64(taken))
-      return true
-    case .chunked(var decoder, var budget):
-      while bytes.count > 0 {
-        switch decoder.decode(bytes) {
-        case .needsMore:
-          bytes = UnsafeRawBufferPointer(rebasing: bytes[bytes.count...])
-        case .data(let range):
-          budget -= range.count
-          bytes = UnsafeRawBufferPointer(rebasing: bytes[range.upperBound...])
-        case .finished(let consumed):
-          bytes = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
-          rest = .nothing
-          return true
-        case .failed: return false
-        }
+    guard var body = incoming else { return true }
+    while true {
+      switch body.next(&bytes) {
+      case .data(let data):
+        budget -= data.count
         if budget < 0 { return false }
+        // The last byte of a length is its end.
+        if !body.isOver { continue }
+        incoming = nil
+        return true
+      case .needsMore:
+        incoming = body
+        return true
+      case .finished:
+        incoming = nil
+        return true
+      case .failed: return false
       }
-      rest = .chunked(decoder, budget: budget)
-      return true
     }
   }
 }
