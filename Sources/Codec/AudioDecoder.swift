@@ -39,12 +39,7 @@ public final class AudioDecoder {
     _ demuxer: Demuxer, stream: Int? = nil, trackID: UInt32? = nil, limits: DecodeLimits = DecodeLimits()
   ) throws(CodecError) {
     let streams = demuxer.streams
-    let index = demuxer.stream(stream, trackID: trackID, AVMEDIA_TYPE_AUDIO)
-    guard streams.indices.contains(index),
-      streams[index].pointee.codecpar.pointee.codec_type == AVMEDIA_TYPE_AUDIO
-    else {
-      throw CodecError(code: "no-stream", underlying: 0, message: "The file has no audio stream to decode.")
-    }
+    let index = try demuxer.stream(stream, trackID: trackID, AVMEDIA_TYPE_AUDIO)
     let parameters = streams[index].pointee.codecpar.pointee
     guard (1...384_000).contains(parameters.sample_rate), (1...64).contains(parameters.ch_layout.nb_channels)
     else {
@@ -55,9 +50,7 @@ public final class AudioDecoder {
       streamIndex: index, codecName: RemuxStreams.codecName(streams[index]),
       sampleRateHertz: parameters.sample_rate, channelCount: parameters.ch_layout.nb_channels,
       secondsPerTick: Fraction(streams[index].pointee.time_base, orElse: Fraction(1, parameters.sample_rate)),
-      startTicks: streams[index].pointee.start_time == clibav_no_pts
-        ? nil : streams[index].pointee.start_time,
-      durationTicks: streams[index].pointee.duration == clibav_no_pts ? nil : streams[index].pointee.duration,
+      startTicks: streams[index].pointee.startTicks, durationTicks: streams[index].pointee.durationTicks,
       language: RemuxStreams.language(streams[index]))
     decoder = try StreamDecoder(demuxer, index: index, limits: limits)
   }

@@ -1,5 +1,11 @@
 internal import CLibAV
 
+extension AVStream {
+  /// First presentation time and length in ticks; nil where the container does not say.
+  var startTicks: Int64? { start_time == clibav_no_pts ? nil : start_time }
+  var durationTicks: Int64? { duration == clibav_no_pts ? nil : duration }
+}
+
 /// An open libav demuxer over one descriptor.
 ///
 /// The container is told by the caller, never guessed by libav, and libav opens nothing by itself: bytes come from the
@@ -73,12 +79,27 @@ final class Demuxer {
     (0..<Int(context.pointee.nb_streams)).compactMap { context.pointee.streams[$0] }
   }
 
-  /// The index of a stream by its place or by the id that its container gives it, or else of the one that players would
-  /// choose of a kind; out of range where there is none.
-  func stream(_ index: Int?, trackID: UInt32?, _ kind: AVMediaType) -> Int {
-    if let index { return index }
-    if let trackID { return streams.firstIndex { $0.pointee.id == Int32(bitPattern: trackID) } ?? -1 }
-    return Int(av_find_best_stream(context, kind, -1, -1, nil, 0))
+  /// The index of a stream of a kind: by its place, by the id that its container gives it, or else of the one that players
+  /// would choose.
+  ///
+  /// - Throws: `no-stream` where there is none, or where it is of another kind or an attached picture.
+  func stream(_ index: Int?, trackID: UInt32?, _ kind: AVMediaType) throws(CodecError) -> Int {
+    let streams = streams
+    let found =
+      if let index {
+        index
+      } else if let trackID {
+        streams.firstIndex { $0.pointee.id == Int32(bitPattern: trackID) } ?? -1
+      } else {
+        Int(av_find_best_stream(context, kind, -1, -1, nil, 0))
+      }
+    guard streams.indices.contains(found), streams[found].pointee.codecpar.pointee.codec_type == kind,
+      streams[found].pointee.disposition & AV_DISPOSITION_ATTACHED_PIC == 0
+    else {
+      let word = av_get_media_type_string(kind).map { String(cString: $0) } ?? "such"
+      throw CodecError(code: "no-stream", underlying: 0, message: "The file has no \(word) stream to decode.")
+    }
+    return found
   }
 
   /// Takes the next packet in the order of the file's interleaving.

@@ -158,7 +158,7 @@ final class StreamDecoder {
   func seek(to ticks: Int64) throws(CodecError) {
     var marginTicks: Int64 = 0
     let second = max(1, timeBase.ticks(1, of: 1) ?? 1)
-    let start = stream.pointee.start_time == clibav_no_pts ? 0 : stream.pointee.start_time
+    let start = stream.pointee.startTicks ?? 0
     while true {
       let target = ticks - marginTicks
       let isWhole = target <= start

@@ -84,15 +84,8 @@ public final class VideoDecoder {
   init(
     _ demuxer: Demuxer, stream: Int? = nil, trackID: UInt32? = nil, limits: DecodeLimits = DecodeLimits()
   ) throws(CodecError) {
-    let streams = demuxer.streams
-    let index = demuxer.stream(stream, trackID: trackID, AVMEDIA_TYPE_VIDEO)
-    guard streams.indices.contains(index),
-      streams[index].pointee.codecpar.pointee.codec_type == AVMEDIA_TYPE_VIDEO,
-      streams[index].pointee.disposition & AV_DISPOSITION_ATTACHED_PIC == 0
-    else {
-      throw CodecError(code: "no-stream", underlying: 0, message: "The file has no video stream to decode.")
-    }
-    description = Self.describe(streams[index], index, demuxer)
+    let index = try demuxer.stream(stream, trackID: trackID, AVMEDIA_TYPE_VIDEO)
+    description = Self.describe(demuxer.streams[index], index, demuxer)
     self.limits = limits
     try limits.checkPicture(description.widthPixels, description.heightPixels)
     decoder = try StreamDecoder(demuxer, index: index, limits: limits)
@@ -133,8 +126,7 @@ public final class VideoDecoder {
       rotationDegrees: rotation(stream),
       framesPerSecond: Fraction(mean.num > 0 ? mean : rate),
       secondsPerTick: Fraction(stream.pointee.time_base, orElse: Fraction(1, 90_000)),
-      startTicks: stream.pointee.start_time == clibav_no_pts ? nil : stream.pointee.start_time,
-      durationTicks: stream.pointee.duration == clibav_no_pts ? nil : stream.pointee.duration,
+      startTicks: stream.pointee.startTicks, durationTicks: stream.pointee.durationTicks,
       isInterlaced: fields.contains(parameters.field_order),
       primaries: Int32(bitPattern: parameters.color_primaries.rawValue),
       transfer: Int32(bitPattern: parameters.color_trc.rawValue),
