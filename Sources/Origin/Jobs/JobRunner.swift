@@ -30,6 +30,8 @@ public final class JobRunner: Sendable {
     var isStopping = false
     var running: [JobID: RunningJob] = [:]
     var workers: [Task<Void, Never>] = []
+    /// What `start` was asked for; the workers come with the first handler.
+    var wanted: (workers: Int, drains: Bool)?
   }
 
   public init(
@@ -49,18 +51,25 @@ public final class JobRunner: Sendable {
       for (site, handler) in handlers {
         $0.handlers[JobOffer(site: site, kind: handler.kind)] = handler
       }
+      startWorkers(&$0)
     }
   }
 
-  /// Starts so many workers.
+  /// Starts so many workers, at once or when there is a handler: where no plugin has work nobody looks for any.
   /// - Parameter drains: they end when there is nothing to claim.
   public func start(workers: Int, drains: Bool = false) {
     state.withLock { state in
-      guard !state.isStopping else { return }
-      for number in 0..<workers {
-        state.workers.append(
-          Task.detached(priority: .utility) { [self] in await work(number, drains: drains) })
-      }
+      state.wanted = (workers, drains)
+      startWorkers(&state)
+    }
+  }
+
+  private func startWorkers(_ state: inout State) {
+    guard !state.isStopping, !state.handlers.isEmpty, let (count, drains) = state.wanted else { return }
+    state.wanted = nil
+    for number in 0..<count {
+      state.workers.append(
+        Task.detached(priority: .utility) { [self] in await work(number, drains: drains) })
     }
   }
 
