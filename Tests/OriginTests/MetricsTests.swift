@@ -89,6 +89,43 @@ import Testing
     #expect(value("info") == 1)
   }
 
+  private final class Measured: MetricsProvider {
+    static let declaration = PluginDeclaration(
+      name: "measured", summary: "Has figures.",
+      settings: ConfigSection("measured", "Nothing.", keys: []))
+    let site: String
+    init(site: String, settings: ConfigTable) throws(PluginError) { self.site = site }
+    func join(_ pipeline: inout PipelineBuilder) {}
+    var metrics: [PluginMetric] {
+      [
+        PluginMetric("measured_things_total", .counter, "Things.", site == "a" ? 3 : 0.5),
+        PluginMetric(
+          "measured_state", .gauge, "How it is.", [.init(1, labels: [("text", "a \"b\" \\ \nc")])]),
+        PluginMetric("measured_nothing", .gauge, "Of nothing.", []),
+      ]
+    }
+  }
+
+  @Test func familiesOfPluginsComeTogetherFromAllSites() throws {
+    let table = Measured.declaration.settings.decode(text: "").0
+    let text = Metrics.plugins(
+      try ["a", "b"].map { ($0, [try Measured(site: $0, settings: table)]) })
+    #expect(
+      text == """
+        # HELP headwater_measured_things_total Things.
+        # TYPE headwater_measured_things_total counter
+        headwater_measured_things_total{site="a"} 3
+        headwater_measured_things_total{site="b"} 0.5
+        # HELP headwater_measured_state How it is.
+        # TYPE headwater_measured_state gauge
+        headwater_measured_state{site="a",text="a \\"b\\" \\\\ \\nc"} 1
+        headwater_measured_state{site="b",text="a \\"b\\" \\\\ \\nc"} 1
+
+        """)
+    let families = try Self.parse(text)
+    #expect(families["headwater_measured_things_total"]?.samples.map(\.value) == [3, 0.5])
+  }
+
   @Test(arguments: [
     "a 1", "# TYPE a counter\na 1\n", "# HELP a x\n# TYPE a counter\nb 1\n",
     "# HELP a x\n# TYPE a counter\na{l=1} 1\n", "# HELP a x\n# TYPE a counter\na one\n",

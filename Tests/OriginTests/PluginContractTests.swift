@@ -61,6 +61,16 @@ import Testing
     #expect(try await broken(Meddling.self) == [.jobKinds, .jobLimits])
   }
 
+  @Test func metricsOfOtherNames() async throws {
+    final class Boasting: MetricsProvider {
+      static let declaration = PluginContractTests.declaration()
+      init(site: String, settings: ConfigTable) throws(PluginError) {}
+      func join(_ pipeline: inout PipelineBuilder) {}
+      var metrics: [PluginMetric] { [PluginMetric("requests", .counter, "All of them.", 1)] }
+    }
+    #expect(try await broken(Boasting.self) == [.metricNames])
+  }
+
   @Test func aNameThatIsNone() async throws {
     final class Shouting: Plugin {
       static let declaration = PluginContractTests.declaration("SHOUT me", summary: "no sentence")

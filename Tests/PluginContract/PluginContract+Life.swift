@@ -30,6 +30,7 @@ extension PluginContract {
       found.append(Violation(rule: .exampleSettings, detail: "\(text): \(error)"))
     }
     if let provider = plugin as? any JobProvider { found += jobs(of: provider, text) }
+    if let provider = plugin as? any MetricsProvider { found += metrics(of: provider, text) }
     let begun = Latch()
     let running = Task {
       begun.open()

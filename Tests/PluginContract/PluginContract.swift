@@ -9,6 +9,7 @@
 //                 that failed and after a run
 //   jobs          kinds are `name.verb` with the plugin's own name, each once, the same when asked again; limits leave
 //                 something to work with
+//   metrics       names begin with the plugin's own, are the same when asked again, and those of counters end in _total
 //
 // The check returns what it found instead of recording it, so that it can itself be tested with plugins that break
 // each of the rules.
@@ -32,6 +33,7 @@ public struct PluginContract: Sendable {
       case filterFraming, filterFields, filterPure
       case runEnds, shutDownEnds
       case jobKinds, jobLimits
+      case metricNames
     }
 
     public var rule: Rule

@@ -88,6 +88,7 @@ enum Metrics {
       family("blobs", "gauge", "Blobs in the index.", usage.blobs)
     }
     text += jobs(state)
+    text += plugins(snapshot.sites.sites.map { ($0.name, $0.metricsProviders) })
     return text
   }
 }

@@ -8,6 +8,7 @@ public final class Site: Sendable {
   public let pipeline: Pipeline
   /// The calls below `/api/v1/`.
   let api: APIRouter
+  let metricsProviders: [any MetricsProvider]
   /// Distinguishes the sites of one configuration in the hot table.
   let number: Int
   let preflightLines: [UInt8]
@@ -34,6 +35,7 @@ public final class Site: Sendable {
     clientAuthority = TLSClientAuthority(configuration)
     pipeline = Pipeline(configuration, plugins: plugins)
     api = APIRouter(configuration, plugins: plugins)
+    metricsProviders = plugins.compactMap { $0 as? any MetricsProvider }
     originSecret = OriginSecret(configuration.originSecret)
     let verifiers = configuration.signing.verifiers
     signs = !verifiers.isEmpty

@@ -1,0 +1,42 @@
+extension Metrics {
+  /// What the plugins say, one family after the other in the order of their first appearance.
+  static func plugins(_ sites: [(name: String, providers: [any MetricsProvider])]) -> String {
+    var order: [String] = []
+    var families: [String: (metric: PluginMetric, lines: String)] = [:]
+    for site in sites {
+      for metric in site.providers.flatMap(\.metrics) where !metric.samples.isEmpty {
+        var lines = ""
+        for sample in metric.samples {
+          let labels = ([("site", site.name)] + sample.labels).map { "\($0)=\"\(escape($1))\"" }
+          lines += "headwater_\(metric.name){\(labels.joined(separator: ","))} \(number(sample.value))\n"
+        }
+        if families[metric.name] == nil { order.append(metric.name) }
+        families[metric.name, default: (metric, "")].lines += lines
+      }
+    }
+    return order.reduce(into: "") { text, name in
+      guard let (metric, lines) = families[name] else { return }
+      text += "# HELP headwater_\(name) \(metric.help)\n# TYPE headwater_\(name) \(metric.kind.rawValue)\n"
+      text += lines
+    }
+  }
+
+  /// A label's value between its quotes.
+  private static func escape(_ text: String) -> String {
+    var escaped = ""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\\": escaped += "\\\\"
+      case "\"": escaped += "\\\""
+      case "\n": escaped += "\\n"
+      default: escaped.unicodeScalars.append(scalar)
+      }
+    }
+    return escaped
+  }
+
+  /// Whole numbers without a fraction, as the built-in figures are written.
+  private static func number(_ value: Double) -> String {
+    Int64(exactly: value).map { "\($0)" } ?? "\(value)"
+  }
+}
