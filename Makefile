@@ -48,6 +48,8 @@ fuzz: ## feed every parser with mutated input for SECONDS=60 each
 	scripts/fuzz.sh Signing $(SECONDS)
 
 torture: ## the long forms: kill -9, failing disks, power cuts, restarts under load, thousands of clients, 2,000 damaged files
+	@scripts/install-deps.sh build test
+	@scripts/make-fixtures.sh
 	swift build
 	python3 Tests/Torture/torture.py
 	HEADWATER_TORTURE=1 HEADWATER_CRASH_ROUNDS=100 swift test --disable-xctest \

@@ -46,7 +46,7 @@ extension Socket {
 
   /// Hands a range of a file to the kernel with one `sendfile`, without copying it through the process.
   ///
-  /// Waits for the disk when the range is not in memory: ask ``PageCacheProbe`` before. Only for plain sockets: a layer has to
+  /// Waits for the disk when the range is not in memory: find out before. Only for plain sockets: a layer has to
   /// see the bytes.
   /// - Parameters:
   ///   - descriptor: the file; its own position is neither used nor moved.

@@ -11,12 +11,15 @@ public struct StoreOptions: Sendable {
   public var indexReserveBytes: Int
   /// An index that uses no more than this is checked whole when it is opened, in bytes.
   public var indexCheckLimitBytes: Int
+  /// Whether what is read of a blob is compared with what its name vouches for before it is handed out.
+  public var verifiesReads: Bool
   /// The wall clock, milliseconds since 1970.
   public var nowMilliseconds: @Sendable () -> Int64
 
   public init(
     graceSeconds: Int = 86_400, indexMapSizeBytes: Int = 64 << 30, maximumReaders: Int = 1024,
     indexReserveBytes: Int = 64 << 20, indexCheckLimitBytes: Int = 64 << 20,
+    verifiesReads: Bool = false,
     nowMilliseconds: @escaping @Sendable () -> Int64 = { Store.wallClockMilliseconds() }
   ) {
     self.graceSeconds = graceSeconds
@@ -24,6 +27,7 @@ public struct StoreOptions: Sendable {
     self.maximumReaders = maximumReaders
     self.indexReserveBytes = indexReserveBytes
     self.indexCheckLimitBytes = indexCheckLimitBytes
+    self.verifiesReads = verifiesReads
     self.nowMilliseconds = nowMilliseconds
   }
 
@@ -60,7 +64,7 @@ public final class Store: Sendable {
       path: path + "/index", mapSizeBytes: options.indexMapSizeBytes, maximumReaders: options.maximumReaders,
       checkLimitBytes: options.indexCheckLimitBytes)
     tables = try CatalogTables(index)
-    blobs = BlobStore(path: path)
+    blobs = BlobStore(path: path, verifiesReads: options.verifiesReads)
     self.path = path
     self.options = options
     self.index = index

@@ -59,7 +59,8 @@ struct SiteOption: ParsableArguments {
 extension StoreOptions {
   init(_ settings: ServerConfiguration.Store) {
     self.init(
-      graceSeconds: settings.generationGraceMilliseconds / 1000, indexMapSizeBytes: settings.indexMapSizeBytes
-    )
+      graceSeconds: settings.generationGraceMilliseconds / 1000,
+      indexMapSizeBytes: settings.indexMapSizeBytes,
+      verifiesReads: settings.verifiesReads)
   }
 }

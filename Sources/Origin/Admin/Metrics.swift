@@ -60,6 +60,12 @@ enum Metrics {
     family(
       "cold_reads_total", "counter", "Reads that waited for the disk on a worker.", sum { $0.coldReads.value }
     )
+    if state.store.options.verifiesReads {
+      family(
+        "blobs_found_damaged_total", "counter",
+        "Blobs whose bytes were found to be others while they were read.",
+        state.store.blobs.blobsFoundDamaged)
+    }
     family("hot_table_hits_total", "counter", "Answers found ready-made.", sum { $0.hotHits.value })
     family("hot_table_misses_total", "counter", "Answers made anew.", sum { $0.hotMisses.value })
     family(

@@ -93,6 +93,8 @@ public struct ServerConfiguration: Sendable, Equatable {
     /// Time between two snapshots of the index; 0 is none.
     public var snapshotIntervalMilliseconds: Int
     public var snapshotsKept: Int
+    /// Whether bytes of blobs are checked before they are sent.
+    public var verifiesReads: Bool
   }
 
   /// The configuration of a server whose file says nothing.
@@ -146,7 +148,7 @@ public struct ServerConfiguration: Sendable, Equatable {
       generationGraceMilliseconds: store.durationMilliseconds("generation_grace"),
       gcGraceMilliseconds: store.durationMilliseconds("gc_grace"),
       snapshotIntervalMilliseconds: store.durationMilliseconds("snapshot_interval"),
-      snapshotsKept: store.integer("snapshots_kept"))
+      snapshotsKept: store.integer("snapshots_kept"), verifiesReads: store.bool("verify_reads"))
     jobs = Jobs(table.table("jobs"))
   }
 }
@@ -359,5 +361,9 @@ extension ServerConfiguration {
         "How often a server copies the index to `snapshots/`, if it has changed. `0s`: never.", example: "6h"),
       .integer(
         "snapshots_kept", default: 4, in: 2...1000, "How many of these copies are kept.", example: 24),
+      .bool(
+        "verify_reads", default: false,
+        "Compare what comes from the disk with the blob's digest before it is sent. Costs a SHA-256 of each mebibyte that is read in."
+      ),
     ])
 }

@@ -75,7 +75,7 @@ final class HTTP2Stream {
         submit(writer.writePreflight(site), ResponseBody(bytes: []))
       case .cold(let file, let offset, let count):
         waits += 1
-        let isAccepted = owner.populate(file, offset, count) { self.retry() }
+        let isAccepted = owner.populate(file, offset, count) { _ in self.retry() }
         if !isAccepted { refuse() }
       case .awaiting(let work):
         waits += 1
@@ -181,7 +181,10 @@ final class HTTP2Stream {
     switch body.ready(upTo: limit) {
     case .bytes(let count): return count
     case .cold(let file, let offset, let count):
-      return owner.populate(file, offset, count) { self.resumeBody() } ? nil : -1
+      let isAccepted = owner.populate(file, offset, count) { isSound in
+        isSound ? self.resumeBody() : self.breakOff()
+      }
+      return isAccepted ? nil : -1
     case .unmade(let deferred):
       return owner.make(deferred) { self.supply($0) } ? nil : -1
     }
@@ -227,6 +230,12 @@ final class HTTP2Stream {
       owner.log(.damaged("a part of the body was made with another length than promised"), nil)
     case .failure(let problem): owner.log(problem, nil)
     }
+    breakOff()
+  }
+
+  /// What is left can't be sent.
+  private func breakOff() {
+    guard !isClosed else { return }
     connection.reset(self, NGHTTP2_INTERNAL_ERROR)
     connection.flush()
   }

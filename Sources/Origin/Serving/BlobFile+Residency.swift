@@ -2,19 +2,22 @@
 
 import CLinux
 import Glibc
-import Loop
 import Store
 
 extension BlobFile {
-  /// Whether all of a range is in the page cache. Where the kernel can't tell (memory file systems) it is.
+  /// Whether all of a range is in the page cache, and verified where that is asked for. Where the kernel can't tell (memory
+  /// file systems) it is there.
   func isResident(offset: UInt64, count: Int) -> Bool {
-    PageCacheProbe.isResident(descriptor: descriptor, offset: Int64(offset), count: count) ?? true
+    guard isVerified(offset: offset, count: count) else { return false }
+    return PageCacheProbe.isResident(descriptor: descriptor, offset: Int64(offset), count: count) ?? true
   }
 
   /// Reads bytes that are in the page cache. Returns how many, 0 at the end of the file, or nil when the
   /// first of them would have to come from the disk.
   func readCached(offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) -> Int? {
     guard let base = buffer.baseAddress, buffer.count > 0 else { return 0 }
+    // Asking for bytes that are not there may bring them, past the check.
+    if verifiesReads, !isResident(offset: offset, count: buffer.count) { return nil }
     while true {
       let count = clinux_pread_nowait(descriptor, base, buffer.count, off_t(offset))
       if count >= 0 { return count }
@@ -31,7 +34,10 @@ extension BlobFile {
   /// Brings bytes into the page cache; blocks, so for workers only.
   ///
   /// An error of the disk is not told here: sending meets it and ends the connection.
-  func populate(offset: UInt64, count: Int) {
+  ///
+  /// - Throws: `.damaged` for bytes that a store that verifies has found to be others than they were.
+  func populate(offset: UInt64, count: Int) throws(StoreError) {
+    if verifiesReads { return try verify(offset: offset, count: count) }
     posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_WILLNEED)
     if !populateByMapping(offset: offset, count: count) { populateByReading(offset: offset, count: count) }
   }

@@ -29,7 +29,10 @@ extension Connection {
       owner.loop.schedule(afterMilliseconds: 0) { self.resumeTransfer(fetched: false) }
     case .cold(let file, let offset, let count):
       socket.stopReading()
-      if !owner.populate(file, offset, count, then: { self.resumeTransfer(fetched: true) }) { abort() }
+      let accepted = owner.populate(file, offset, count) { isSound in
+        isSound ? self.resumeTransfer(fetched: true) : self.abortTransfer()
+      }
+      if !accepted { abort() }
     case .unmade(let body):
       make(body)
     case .blocked:
@@ -38,6 +41,11 @@ extension Connection {
       owner.deadlines.arm(deadline, .send)
       socket.whenWritable { self.resumeTransfer(fetched: false) }
     }
+  }
+
+  /// What is left can't be sent: the client sees that the answer breaks off.
+  private func abortTransfer() {
+    if state == .responding, transfer != nil { abort() }
   }
 
   private func resumeTransfer(fetched: Bool) {

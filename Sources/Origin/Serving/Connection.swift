@@ -194,7 +194,7 @@ final class Connection: AnsweringConnection {
     case .cold(let file, let offset, let count):
       waits += 1
       wait(keeping: bytes)
-      if !owner.populate(file, offset, count, then: { self.retry() }) {
+      if !owner.populate(file, offset, count, then: { _ in self.retry() }) {
         state = .reading
         pending = []
         refuseForWorkers()

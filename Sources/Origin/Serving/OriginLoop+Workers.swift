@@ -5,13 +5,23 @@ import Loop
 import Store
 
 extension OriginLoop {
-  /// Has a worker read bytes into the page cache, and goes on with `next`.
+  /// Has a worker read bytes into the page cache, and goes on with `next`, which hears whether they may be sent.
   ///
   /// - Returns: false where too many wait for the disk already, which means overload: `next` never runs.
-  func populate(_ file: BlobFile, _ offset: UInt64, _ count: Int, then next: @escaping () -> Void) -> Bool {
+  func populate(
+    _ file: BlobFile, _ offset: UInt64, _ count: Int, then next: @escaping (_ isSound: Bool) -> Void
+  ) -> Bool {
     counters.coldReads.add(1)
+    let work: @Sendable () -> StoreError? = {
+      do throws(StoreError) { try file.populate(offset: offset, count: count) } catch { return error }
+      return nil
+    }
     return server.workers.submit(
-      { file.populate(offset: offset, count: count) }, on: loop, then: { next() })
+      work, on: loop,
+      then: { error in
+        if let error { self.blobIsUnsound(error.description) }
+        next(error == nil)
+      })
   }
 
   /// Has a worker make a part of a body.

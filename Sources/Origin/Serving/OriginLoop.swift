@@ -339,10 +339,13 @@ final class OriginLoop: Router {
 
   /// A file was shorter than what had been made of it: forgets what is open, so that the next request sees what is there
   /// now, damaged or mended.
-  func blobWasShort() {
+  func blobWasShort() { blobIsUnsound("a blob became shorter than it was while it was open: run scrub") }
+
+  /// The same for bytes that are others than they were.
+  func blobIsUnsound(_ detail: String) {
     hot.removeAll()
     context.catalogMoved()
-    log(.damaged("a blob became shorter than it was while it was open: run scrub"), nil)
+    log(.damaged(detail), nil)
   }
 
   private func make(_ path: [UInt8], _ site: Site) throws(Problem) -> Answer {

@@ -27,6 +27,8 @@ final class ResidencyTable {
   /// Whether a range of a file is in the page cache, or was within the last second.
   func isResident(_ file: BlobFile, offset: UInt64, count: Int) -> Bool {
     guard count > 0 else { return true }
+    // What has to be checked whenever it comes from the disk is asked about each time.
+    if file.verifiesReads { return file.isResident(offset: offset, count: count) }
     let now = loop.nowMilliseconds
     let identity = UInt(bitPattern: ObjectIdentifier(file))
     var window = offset / Self.windowBytes

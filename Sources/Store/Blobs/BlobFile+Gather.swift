@@ -37,6 +37,7 @@ extension BlobFile {
   ///   has no descriptor left.
   /// - Complexity: two system calls for every 8 KiB or 1024 pieces, and three for all.
   public func gather(_ pieces: [Piece], into buffer: UnsafeMutableRawBufferPointer) throws(StoreError) {
+    if verifiesReads { return try readEach(pieces, into: buffer) }
     guard let file = mapped(at: 0, count: Int(clamping: sizeBytes)), let base = file.baseAddress else {
       throw Self.short
     }
@@ -88,6 +89,18 @@ extension BlobFile {
         left -= rest
         (index, doneOfPiece) = (index + 1, 0)
       }
+    }
+  }
+
+  /// Piece by piece, each verified.
+  private func readEach(
+    _ pieces: [Piece], into buffer: UnsafeMutableRawBufferPointer
+  ) throws(StoreError) {
+    var filled = 0
+    for piece in pieces {
+      let part = UnsafeMutableRawBufferPointer(rebasing: buffer[filled..<filled + piece.count])
+      guard try read(at: piece.offset, into: part) == piece.count else { throw Self.short }
+      filled += piece.count
     }
   }
 

@@ -6,6 +6,7 @@ internal import Glibc
 public final class BlobFile: Sendable {
   private let file: Descriptor
   let mapping = FileMapping()
+  private let verifier: ReadVerifier?
   /// Size when opened, in bytes; a blob never changes afterwards.
   public let sizeBytes: UInt64
   /// Modification time, milliseconds since 1970.
@@ -19,13 +20,21 @@ public final class BlobFile: Sendable {
     try self.init(path: path, operation: "open file")
   }
 
-  init(path: String, operation: String) throws(StoreError) {
+  /// - Parameter verifying: whose blob it is, where its bytes are to be verified.
+  init(path: String, operation: String, verifying: (blobs: BlobStore, id: BlobID)? = nil) throws(StoreError) {
     let file = try Disk.open(path, O_RDONLY, operation: operation)
     let status = try Disk.status(file, path: path)
     guard status.isRegular else {
       throw StoreError(
         .damaged, operation: operation, message: "the name of a blob is not a regular file: run scrub",
         context: path)
+    }
+    if let (blobs, id) = verifying {
+      verifier = blobs.verifiers.verifier(
+        blobs, id, sizeBytes: status.sizeBytes, inode: status.inode)
+      posix_fadvise(file.number, 0, 0, POSIX_FADV_RANDOM)
+    } else {
+      verifier = nil
     }
     self.file = file
     sizeBytes = status.sizeBytes
@@ -34,29 +43,40 @@ public final class BlobFile: Sendable {
 
   init(descriptor: consuming Descriptor, sizeBytes: UInt64) {
     file = descriptor
+    verifier = nil
     self.sizeBytes = sizeBytes
     modifiedMilliseconds = 0
   }
 
   /// Reads bytes at an offset: as many as `buffer` holds, fewer only at the end of the file.
+  ///
+  /// - Throws: `.io`; of a store that verifies what it reads also `.damaged`.
   public func read(
     at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
   ) throws(StoreError) -> Int {
-    guard offset < UInt64(Int64.max) else { return 0 }
-    var done = 0
-    while done < buffer.count {
-      let count = pread(
-        file.number, buffer.baseAddress! + done, buffer.count - done, off_t(offset) &+ off_t(done))
-      if count > 0 {
-        done += count
-      } else if count == 0 {
-        break
-      } else {
-        let failure = errno
-        if failure != EINTR { throw .system(failure, operation: "read blob") }
-      }
+    if let verifier, offset < sizeBytes {
+      let count = Int(min(UInt64(buffer.count), sizeBytes - offset))
+      let isKnown =
+        verifier.isVerified(offset: offset, count: count)
+        && PageCacheProbe.isResident(descriptor: file.number, offset: Int64(offset), count: count) ?? true
+      if !isKnown { try verifier.verify(file.number, offset: offset, count: count) }
     }
-    return done
+    return try Disk.read(file.number, at: offset, into: buffer)
+  }
+
+  /// Whether these bytes have been compared with what the blob's name vouches for; always, where the store does not verify.
+  public func isVerified(offset: UInt64, count: Int) -> Bool {
+    verifier?.isVerified(offset: offset, count: count) ?? true
+  }
+
+  /// Whether `verify` does anything.
+  public var verifiesReads: Bool { verifier != nil }
+
+  /// Reads bytes into the page cache, by whole mebibytes, and compares them with what the blob's name vouches for. Blocks.
+  ///
+  /// - Throws: `.damaged` where they are others. The blob is in quarantine then.
+  public func verify(offset: UInt64, count: Int) throws(StoreError) {
+    try verifier?.verify(file.number, offset: offset, count: count)
   }
 
   /// The whole file, for sidecars and other small things.

@@ -1,7 +1,8 @@
 /// What lies below `blobs/`.
 enum BlobEntry {
   case blob(BlobID)
-  case sidecar(BlobID)
+  /// What is derived from a blob and lies beside it.
+  case sidecar(BlobID, path: String)
   /// Something the store did not put there.
   case stranger(path: String)
 }
@@ -24,12 +25,12 @@ extension BlobStore {
         }
         for name in try Disk.names(in: "\(blobsPath)/\(first)/\(second)") {
           let path = "\(blobsPath)/\(first)/\(second)/\(name)"
-          let isSidecar = name.hasSuffix(BlobStore.sidecarSuffix)
-          let stem = isSidecar ? name.dropLast(BlobStore.sidecarSuffix.count) : name[...]
+          let suffix = [BlobStore.sidecarSuffix, BlobSums.suffix].first { name.hasSuffix($0) }
+          let stem = name.dropLast(suffix?.count ?? 0)
           var entry = BlobEntry.stranger(path: path)
           if let id = BlobID(hex: stem), stem.hasPrefix(first + second) {
             if let start, id < start { continue }
-            entry = isSidecar ? .sidecar(id) : .blob(id)
+            entry = suffix == nil ? .blob(id) : .sidecar(id, path: path)
           }
           if try body(entry) == .stop { return }
         }

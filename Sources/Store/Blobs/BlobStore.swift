@@ -6,6 +6,7 @@ internal import Synchronization
 //   storage/incoming/<pid>-<random>.part    bytes on their way in, flocked by the process that writes them
 //   storage/blobs/ab/cd/<sha256>            a blob; ab and cd are the first four digits of its name
 //   storage/blobs/ab/cd/<sha256>.index      its sidecar: derived, replaceable
+//   storage/blobs/ab/cd/<sha256>.sums       another, of stores that verify what they read (`BlobSums`)
 //   storage/quarantine/<sha256>.<n>         blobs whose bytes are not what their name says
 //
 // 1. write to incoming/, hashing     crash: an unlocked .part file, removed by the next start of any process
@@ -33,12 +34,20 @@ public final class BlobStore: Sendable {
   let incomingPath: String
   let blobsPath: String
   let quarantinePath: String
+  let verifiesReads: Bool
+  let verifiers = ReadVerifiers()
+  let damagedReads = Atomic<UInt64>(0)
+  /// How many blobs this process has found damaged while it read them; always 0 where the store does not verify.
+  public var blobsFoundDamaged: UInt64 { damagedReads.load(ordering: .relaxed) }
   /// One bit for each `ab/cd` whose own name is durable.
   private let durableFolders = Mutex<[UInt64]>(Array(repeating: 0, count: 65_536 / 64))
 
   /// Opens the blobs below a storage folder that `LayoutCheck` has passed.
-  public init(path: String) {
+  ///
+  /// - Parameter verifiesReads: compare what is read of a blob with what its name vouches for.
+  public init(path: String, verifiesReads: Bool = false) {
     self.path = path
+    self.verifiesReads = verifiesReads
     incomingPath = path + "/incoming"
     blobsPath = path + "/blobs"
     quarantinePath = path + "/quarantine"
@@ -58,7 +67,8 @@ public final class BlobStore: Sendable {
   public func open(_ id: BlobID) throws(StoreError) -> BlobFile {
     let path = path(of: id)
     do throws(StoreError) {
-      return try BlobFile(path: path, operation: "open blob")
+      return try BlobFile(
+        path: path, operation: "open blob", verifying: verifiesReads ? (self, id) : nil)
     } catch {
       if error.code == .notFound { throw .missingBlob(id, operation: "open blob") }
       throw error
@@ -213,10 +223,11 @@ public final class BlobStore: Sendable {
       message: "quarantine holds a thousand copies of this blob: empty it", context: id.hex)
   }
 
-  /// Removes a blob and its sidecar; `false` where there was no blob.
+  /// Removes a blob and its sidecars; `false` where there was no blob.
   func remove(_ id: BlobID) throws(StoreError) -> Bool {
     let path = path(of: id)
     try Disk.remove(path + BlobStore.sidecarSuffix)
+    try Disk.remove(path + BlobSums.suffix)
     return try Disk.remove(path)
   }
 

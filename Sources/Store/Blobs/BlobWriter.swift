@@ -21,6 +21,7 @@ public final class BlobWriter: Sendable {
   private struct Open: ~Copyable {
     var file: IncomingFile
     var hasher: SHA256Hasher
+    var sums: BlobSumsMaker?
     var sizeBytes: UInt64 = 0
     var failure: StoreError?
   }
@@ -32,7 +33,8 @@ public final class BlobWriter: Sendable {
     let hasher = try SHA256Hasher()
     let file = try IncomingFile(folder: store.incomingPath)
     self.store = store
-    open = Mutex(Open(file: file, hasher: hasher))
+    let sums = store.verifiesReads ? try BlobSumsMaker() : nil
+    open = Mutex(Open(file: file, hasher: hasher, sums: sums))
   }
 
   /// Bytes written so far.
@@ -55,6 +57,7 @@ public final class BlobWriter: Sendable {
         do throws(StoreError) {
           try Disk.write(bytes, to: state.file.descriptor, path: state.file.path)
           state.hasher.update(bytes)
+          try state.sums?.update(bytes)
           state.sizeBytes += UInt64(bytes.count)
         } catch {
           state.failure = error
@@ -96,6 +99,10 @@ public final class BlobWriter: Sendable {
     try Disk.sync(state.file.descriptor, path: state.file.path)
     let staged = StagedBlob(id: id, sizeBytes: state.sizeBytes)
     try store.install(state.file.path, as: id, sizeBytes: staged.sizeBytes)
+    // What is not made now is made when the blob is first read.
+    if let sums = state.sums, staged.sizeBytes > UInt64(BlobSums.chunkBytes) {
+      try? store.writeSums(id, try sums.finish())
+    }
     return staged
   }
 }

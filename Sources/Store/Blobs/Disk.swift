@@ -77,6 +77,26 @@ enum Disk {
     }
   }
 
+  /// Reads at an offset until the buffer is full or the file ends; returns how many bytes.
+  static func read(
+    _ file: Int32, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(StoreError) -> Int {
+    guard offset < UInt64(Int64.max), let base = buffer.baseAddress else { return 0 }
+    var done = 0
+    while done < buffer.count {
+      let count = pread(file, base + done, buffer.count - done, off_t(offset) &+ off_t(done))
+      if count > 0 {
+        done += count
+      } else if count == 0 {
+        break
+      } else {
+        let failure = errno
+        if failure != EINTR { throw .system(failure, operation: "read blob") }
+      }
+    }
+    return done
+  }
+
   static func sync(_ file: borrowing Descriptor, path: String) throws(StoreError) {
     if fsync(file.number) != 0 { throw .system(errno, operation: "fsync", path: path) }
   }

@@ -73,7 +73,7 @@ public struct GarbageCollector: Sendable {
     try store.blobs.forEachEntry { (entry) throws(StoreError) in
       switch entry {
       case .blob(let id): candidates.blobs.append(id)
-      case .sidecar(let id): candidates.sidecars.append(id)
+      case .sidecar(let id, let path): candidates.sidecars.append((id, path))
       case .stranger: break
       }
       return .next
@@ -124,7 +124,7 @@ public struct GarbageCollector: Sendable {
 
   private struct Candidates {
     var blobs: [BlobID] = []
-    var sidecars: [BlobID] = []
+    var sidecars: [(id: BlobID, path: String)] = []
   }
 
   private func collect(
@@ -206,17 +206,15 @@ public struct GarbageCollector: Sendable {
 
   /// Removes sidecars whose blob is gone; those beside a removed blob went with it.
   private func sweepSidecars(
-    _ sidecars: [BlobID], _ marked: Set<BlobID>, _ options: Options, _ now: Int64, _ graceMilliseconds: Int64,
-    _ report: inout Report
+    _ sidecars: [(id: BlobID, path: String)], _ marked: Set<BlobID>, _ options: Options, _ now: Int64,
+    _ graceMilliseconds: Int64, _ report: inout Report
   ) throws(StoreError) {
-    for id in sidecars where !marked.contains(id) {
-      guard try store.blobs.sizeBytes(of: id) == nil,
-        let status = try Disk.status(store.blobs.sidecarPath(of: id))
-      else { continue }
+    for (id, path) in sidecars where !marked.contains(id) {
+      guard try store.blobs.sizeBytes(of: id) == nil, let status = try Disk.status(path) else { continue }
       let (age, overflow) = now.subtractingReportingOverflow(status.modifiedMilliseconds)
       if overflow || age < graceMilliseconds { continue }
       do throws(StoreError) {
-        if !options.isDryRun { try Disk.remove(store.blobs.sidecarPath(of: id)) }
+        if !options.isDryRun { try Disk.remove(path) }
         report.removedSidecars += 1
       } catch {
         report.failures.append(error)
