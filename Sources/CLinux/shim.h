@@ -4,9 +4,11 @@
 // program with both.
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/tls.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -94,4 +96,52 @@ static inline void clinux_spawn_default_signals(posix_spawnattr_t *attributes) {
   sigfillset(&all);
   posix_spawnattr_setsigmask(attributes, &none);
   posix_spawnattr_setsigdefault(attributes, &all);
+}
+
+// Kernel TLS, Documentation/networking/tls.rst: TCP_ULP (31) of IPPROTO_TCP, then TLS_TX of SOL_TLS (282).
+static inline int clinux_tls_attach(int fd) { return setsockopt(fd, 6, 31, "tls", sizeof "tls"); }
+
+// What is sent from now on is encrypted by the kernel, in records of TLS 1.3 that are numbered from `number` (8 bytes) on.
+// `key` has the size that the cipher wants, `vector` 12 bytes. -1 with EINVAL for a cipher of another kind.
+#define CLINUX_TLS_SET(kind, constant)                                    \
+  struct kind info = {.info = {TLS_1_3_VERSION, constant}};               \
+  memcpy(info.rec_seq, number, sizeof info.rec_seq);                      \
+  memcpy(info.key, key, sizeof info.key);                                 \
+  memcpy(info.salt, vector, sizeof info.salt);                            \
+  memcpy(info.iv, vector + sizeof info.salt, sizeof info.iv);             \
+  int result = setsockopt(fd, 282, TLS_TX, &info, sizeof info);           \
+  memset(&info, 0, sizeof info);                                          \
+  __asm__ volatile("" : : "r"(&info) : "memory");                         \
+  return result
+static inline int clinux_tls_send_aes_128_gcm(
+    int fd, const unsigned char *key, const unsigned char *vector, const unsigned char *number) {
+  CLINUX_TLS_SET(tls12_crypto_info_aes_gcm_128, TLS_CIPHER_AES_GCM_128);
+}
+static inline int clinux_tls_send_aes_256_gcm(
+    int fd, const unsigned char *key, const unsigned char *vector, const unsigned char *number) {
+  CLINUX_TLS_SET(tls12_crypto_info_aes_gcm_256, TLS_CIPHER_AES_GCM_256);
+}
+static inline int clinux_tls_send_chacha20_poly1305(
+    int fd, const unsigned char *key, const unsigned char *vector, const unsigned char *number) {
+  CLINUX_TLS_SET(tls12_crypto_info_chacha20_poly1305, TLS_CIPHER_CHACHA20_POLY1305);
+}
+
+// An alert (RFC 8446 §6) on a connection whose records the kernel makes: 21 is its content type.
+static inline ssize_t clinux_tls_send_alert(int fd, unsigned char level, unsigned char description) {
+  unsigned char alert[2] = {level, description};
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(1)];
+  } control = {0};
+  struct iovec vector = {alert, sizeof alert};
+  struct msghdr message = {0};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  message.msg_control = control.bytes;
+  message.msg_controllen = sizeof control.bytes;
+  control.header.cmsg_level = 282;
+  control.header.cmsg_type = TLS_SET_RECORD_TYPE;
+  control.header.cmsg_len = CMSG_LEN(1);
+  *CMSG_DATA(&control.header) = 21;
+  return sendmsg(fd, &message, 0x4000);
 }

@@ -9,6 +9,9 @@
 // backlog at worst. So it offers little at a time (64 KiB). An owner that must know that the kernel has
 // everything, because it is about to close, asks ``Socket/hasBacklog``.
 //
+// A layer may hand its work on output over to the kernel (TLS in the kernel). From then on output passes it by, as if the
+// socket were plain, and only what is read goes through it.
+//
 // A socket without a layer pays for this with one check for nil in each call.
 
 /// Turns what a socket's owner sends into what leaves, and what comes into what the owner reads. Belongs to the loop's thread.
@@ -21,11 +24,19 @@ public protocol SocketLayer: AnyObject {
   func socket(_ socket: Socket, send bytes: UnsafeRawBufferPointer) -> Bool
   /// The owner sends nothing more: sends the layer's own goodbye, if it has one.
   func socketWillEnd(_ socket: Socket)
+  /// Has the kernel do to all further output what the layer has done so far, if it can. Never called during a backlog.
+  func socketMayPassBy(_ socket: Socket) -> Bool
+}
+
+extension SocketLayer {
+  public func socketMayPassBy(_ socket: Socket) -> Bool { false }
 }
 
 /// What a socket with a layer has beside its handle.
 final class LayeredOutput {
   let layer: any SocketLayer
+  /// The kernel does the layer's work on output.
+  fileprivate(set) var isPassedBy = false
   fileprivate var backlog: [UInt8] = []
   fileprivate var backlogSent = 0
   /// The owner's, which runs when the backlog is gone.
@@ -46,6 +57,22 @@ extension Socket {
 
   /// What stands between this socket and its owner; nil for a plain one.
   public var layer: (any SocketLayer)? { layered?.layer }
+
+  /// Whether output goes through a layer, which must see all bytes: no ``sendFile(descriptor:offset:count:)``, no
+  /// ``writev(_:more:)``.
+  public var outputIsLayered: Bool { layered?.isPassedBy == false }
+
+  /// Sees to it that output no longer goes through the layer, if the layer can have that; nothing changes otherwise. To the
+  /// owner the socket is then like a plain one. Once passed by, a layer stays so.
+  ///
+  /// - Returns: whether the layer is passed by from now on.
+  public func passLayerBy() -> Bool {
+    guard isOpen, let layered, !layered.isPassedBy, !layered.hasBacklog else { return false }
+    // Whatever the layer sends meanwhile is a record of its own, and must have left before the kernel makes the next.
+    guard layered.layer.socketMayPassBy(self), !layered.hasBacklog else { return false }
+    layered.isPassedBy = true
+    return true
+  }
 
   /// Whether bytes that ``send(_:more:)`` has taken still wait for the kernel. Never on a plain socket.
   public var hasBacklog: Bool {

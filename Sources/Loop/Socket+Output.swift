@@ -13,7 +13,7 @@ extension Socket {
   ///   - bytes: borrowed for the call.
   ///   - more: holds back an incomplete packet because more output follows at once (MSG_MORE).
   public func send(_ bytes: UnsafeRawBufferPointer, more: Bool = false) -> SendResult {
-    if let layered, isOpen {
+    if let layered, !layered.isPassedBy, isOpen {
       if layered.hasBacklog { return .wouldBlock }
       return layered.layer.socket(self, send: bytes) ? .sent(bytes.count) : .failed(ECONNABORTED)
     }
@@ -33,7 +33,7 @@ extension Socket {
   ///     Only for plain sockets: a layer has to see the bytes.
   ///   - more: holds back an incomplete packet because more output follows at once (MSG_MORE).
   public func writev(_ vectors: UnsafeBufferPointer<IOVector>, more: Bool = false) -> SendResult {
-    precondition(layered == nil, "the layer of a socket would be passed by")
+    precondition(!outputIsLayered, "the layer of a socket would be passed by")
     if let refusal = refusal() { return refusal }
     let flags = more ? Self.flagsMore : Self.flags
     var message = msghdr()
@@ -54,7 +54,7 @@ extension Socket {
   ///   - count: at most this many bytes.
   /// - Returns: `.sent(0)` when the file ends at or before `offset`, though `count` is more than 0.
   public func sendFile(descriptor file: Int32, offset: Int64, count: Int) -> SendResult {
-    precondition(layered == nil, "the layer of a socket would be passed by")
+    precondition(!outputIsLayered, "the layer of a socket would be passed by")
     if let refusal = refusal() { return refusal }
     var position = off_t(offset)
     return result { clinux_sendfile(descriptor, file, &position, count) }

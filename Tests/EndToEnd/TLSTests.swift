@@ -74,6 +74,71 @@ extension EndToEnd {
       return random.bytes(count)
     }
 
+    /// Long answers, and what follows on the same connection, with each cipher that the kernel may take over. Without a kernel
+    /// that has TLS they come from OpenSSL all the same.
+    @Test(
+      arguments: ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"],
+      [true, false])
+    func longAnswersAreTheSameFromTheKernel(suite: String, isOn: Bool) throws {
+      let it = try Installation { if !isOn { $0.server = "kernel_tls = false" } }
+      let large = Self.random(9 << 20)
+      let small = Self.random(3000)
+      try it.put("demo", "large.bin", large)
+      try it.put("demo", "small.bin", small)
+      try it.server.start()
+      let folder = it.server.folder
+      // One connection: small, long, a range of the long one, several ranges, nothing, small, long again.
+      func next(_ path: String, _ name: String, _ more: [String] = []) -> [String] {
+        [
+          "--next", "-sS", "--tls13-ciphers", suite, "--tlsv1.3", "--http1.1", "--cacert",
+          it.certificates.authority,
+        ]
+          + ["--resolve", "a.test:\(it.server.tlsPort):127.0.0.1", "--max-time", "60"] + more
+          + ["-o", folder.path(name), it.url("a.test", path)]
+      }
+      let done = try Command.run(
+        "curl",
+        Array(
+          (next("/f/small.bin", "1") + next("/f/large.bin", "2")
+            + next("/f/large.bin", "3", ["-r", "1000-3000000"])
+            + next("/f/large.bin", "4", ["-r", "0-9,100-199"]) + next("/f/large.bin", "5", ["-I"])
+            + next("/f/small.bin", "6")
+            + next("/f/large.bin", "7", ["-w", "%{num_connects} %{ssl_verify_result}"])).dropFirst()))
+      #expect(done.status == 0, "\(done.errors)")
+      // The last answer came over the first connection.
+      #expect(done.text == "0 0", "\(done.text)")
+      #expect(try bytes(ofFile: folder.path("1")) == small)
+      #expect(try bytes(ofFile: folder.path("2")) == large)
+      #expect(try bytes(ofFile: folder.path("3")) == Array(large[1000...3_000_000]))
+      #expect(try bytes(ofFile: folder.path("6")) == small)
+      #expect(try bytes(ofFile: folder.path("7")) == large)
+      // A slow client: the kernel's buffers are full most of the time. And one whose goodbye is asked for.
+      let slow = try it.curl(
+        "a.test", "/f/large.bin", ["--limit-rate", "20M", "--tls13-ciphers", suite, "--http1.1"])
+      #expect(slow.output == large, "\(slow.errors)")
+      let said = try Command.run(
+        "openssl",
+        [
+          "s_client", "-quiet", "-connect", "127.0.0.1:\(it.server.tlsPort)", "-ciphersuites", suite,
+          "-CAfile", it.certificates.authority,
+        ],
+        stdin: Array("GET /f/large.bin HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n".utf8))
+      #expect(Array(said.output.suffix(large.count)) == large)
+      #expect(!said.errors.contains("unexpected eof"), "\(said.errors)")
+
+      let metrics = try it.server.request("GET", "/metrics", admin: true).text
+      let inKernel = try #require(metrics.firstMatch(of: /headwater_tls_kernel_connections_total (\d+)/)).1
+      if isOn,
+        try String(contentsOfFile: "/proc/sys/net/ipv4/tcp_available_ulp", encoding: .utf8).contains("tls")
+      {
+        #expect(inKernel == "3", "\(suite): of three connections the kernel has taken over \(inKernel)")
+      } else {
+        print("TLS of the kernel: off, or this kernel has none")
+        #expect(inKernel == "0")
+      }
+      #expect(try it.server.stop() == 0)
+    }
+
     @Test func versionsNamesAndBodies() throws {
       let it = try Installation()
       let large = Self.random(9 << 20)

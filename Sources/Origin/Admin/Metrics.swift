@@ -45,6 +45,9 @@ enum Metrics {
     family(
       "tls_resumptions_total", "counter", "TLS handshakes that resumed a session.",
       sum { $0.tlsResumptions.value })
+    family(
+      "tls_kernel_connections_total", "counter", "TLS connections whose records the kernel came to make.",
+      sum { $0.tlsInKernel.value })
     family("tls_failures_total", "counter", "TLS handshakes that failed.", sum { $0.tlsFailures.value })
     family(
       "proxy_headers_refused_total", "counter",

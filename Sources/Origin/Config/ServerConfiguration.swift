@@ -28,6 +28,8 @@ public struct ServerConfiguration: Sendable, Equatable {
   public var jobs: Jobs
   /// The certificates for hosts without their own; several differ in the type of key. Empty: those of a site.
   public var tls: [TLSCertificateSettings]
+  /// Whether the kernel is to encrypt long answers, where it can.
+  public var kernelTLS: Bool
 
   /// What one client may cost.
   public struct Limits: Sendable, Equatable {
@@ -112,6 +114,7 @@ public struct ServerConfiguration: Sendable, Equatable {
     workerThreads = server.integer("worker_threads")
     storage = ConfigPathText.join(base, server.string("storage"))
     sites = server.string("sites")
+    kernelTLS = server.bool("kernel_tls")
     drainTimeoutMilliseconds = server.durationMilliseconds("drain_timeout")
     drainGraceMilliseconds = server.durationMilliseconds("drain_grace")
 
@@ -195,6 +198,10 @@ extension ServerConfiguration {
         "The site files, relative to this file; `*` in the last part stands for any name. Without any such "
           + "file one site called `default` serves every host.",
         example: "tenants/*.toml"),
+      .bool(
+        "kernel_tls", default: true,
+        "Have the kernel encrypt long answers (TLS 1.3), where it can: Linux with the module `tls`. Else OpenSSL does it."
+      ),
       .duration(
         "drain_timeout", default: "30s", from: "0s", to: "1h",
         "How long running requests may go on after SIGTERM or a rolling restart before their connections are closed.",

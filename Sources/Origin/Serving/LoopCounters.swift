@@ -16,6 +16,7 @@ final class LoopCounters: Sendable {
   let tlsHandshakes = Atomic<UInt64>(0)
   let tlsResumptions = Atomic<UInt64>(0)
   let tlsFailures = Atomic<UInt64>(0)
+  let tlsInKernel = Atomic<UInt64>(0)
   let malformedProxyHeaders = Atomic<UInt64>(0)
   let http2Connections = Atomic<UInt64>(0)
   let http2Abuses = Atomic<UInt64>(0)

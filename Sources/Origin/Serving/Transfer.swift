@@ -18,6 +18,9 @@
 //
 // A socket with a layer (TLS) has to see the bytes: they are put together in the loop's buffer, 64 KiB at a time.
 //
+// Where the kernel can do the layer's work, the rest of a body that is worth it leaves as over a plain socket, and so does all
+// that follows on the connection.
+//
 // A part that is yet to be made is made by a worker when its turn comes; what a long body of such parts (a file of
 // all segments) keeps in memory is the one being sent.
 //
@@ -55,6 +58,8 @@ final class Transfer {
   /// The shortest body whose head waits for it, and with how many connections on the loop it still does.
   static let heldHeadBytes: UInt64 = 256 << 10
   static let heldHeadConnections = 256
+  /// The shortest body for which it pays to have the kernel do a layer's work.
+  static let passByBytes: UInt64 = 256 << 10
   /// How far apart in a file the parts of one writev may lie.
   static let gatherSpanBytes: UInt64 = 8 << 20
 
@@ -65,6 +70,8 @@ final class Transfer {
   private var gathers: Bool
   private let corks: Bool
   private let holdsHead: Bool
+  /// Whether the layer has yet to be asked to let output pass by.
+  private var mayPassBy = false
   /// What this answer alone keeps in memory: the rest of its head, and parts that were made for it.
   var ownedBytes: Int { head.count + suppliedBytes }
   private var suppliedBytes = 0
@@ -89,6 +96,7 @@ final class Transfer {
     gathers = Self.gathers(slices, lengthBytes)
     corks = slices.count > 2 && !gathers
     holdsHead = lengthBytes >= Self.heldHeadBytes && connections <= Self.heldHeadConnections
+    mayPassBy = lengthBytes >= Self.passByBytes
   }
 
   private static func gathers(_ slices: [BodySlice], _ lengthBytes: UInt64) -> Bool {
@@ -108,7 +116,7 @@ final class Transfer {
 
   /// The first turn: `head` lies in the loop's output buffer and is gone after this call.
   func start(_ head: UnsafeRawBufferPointer, on socket: Socket, _ vectors: VectorTable) -> Outcome {
-    if socket.layer != nil { return stage(on: socket, vectors, behind: head.count) }
+    if socket.outputIsLayered { return stage(on: socket, vectors, behind: head.count) }
     if corks { cork(socket) }
     var headTaken = 0
     var next: Outcome?
@@ -142,7 +150,7 @@ final class Transfer {
   func resume(on socket: Socket, _ vectors: VectorTable, fetched: Bool) -> Outcome {
     // What was in memory a turn ago need not be so now; what was fetched for this turn is used in any case.
     if !fetched { body.forgetResidency() }
-    if socket.layer != nil { return stage(on: socket, vectors, behind: 0) }
+    if socket.outputIsLayered { return stage(on: socket, vectors, behind: 0) }
     return advance(on: socket, vectors)
   }
 
@@ -245,6 +253,11 @@ final class Transfer {
         sentBytes += UInt64(bytes.count)
         headBytes = 0
         budget -= bytes.count
+        if mayPassBy, !socket.hasBacklog {
+          mayPassBy = false
+          // What has been found to be in memory is what comes next.
+          if next == nil, socket.passLayerBy() { return advance(on: socket, vectors) }
+        }
       }
       if let next { return next }
       if body.isAtEnd { return socket.hasBacklog ? .blocked : .complete }

@@ -34,8 +34,9 @@ final class TLSContext: @unchecked Sendable {
   ///     shown nothing to another.
   ///   - certificates: at least one, of different key types.
   ///   - clientAuthority: whose certificate a client must show; nil: clients show none.
+  ///   - usesKernel: have the kernel make the records of long answers, if it can.
   init(
-    site: String, certificates: [TLSCertificate], clientAuthority: TLSClientAuthority?
+    site: String, certificates: [TLSCertificate], clientAuthority: TLSClientAuthority?, usesKernel: Bool
   ) throws(TLSError) {
     guard let raw = SSL_CTX_new(TLS_server_method()) else { throw Self.failure("a context can't be made") }
     self.raw = raw
@@ -59,6 +60,7 @@ final class TLSContext: @unchecked Sendable {
     _ = copenssl_ctx_set_status_callback(raw, tlsStapleResponse)
     SSL_CTX_set_tlsext_ticket_key_evp_cb(raw, tlsPrepareTicket)
     SSL_CTX_set_client_hello_cb(raw, tlsReadClientHello, nil)
+    if usesKernel { SSL_CTX_set_keylog_callback(raw, tlsHearSecret) }
   }
 
   deinit { SSL_CTX_free(raw) }

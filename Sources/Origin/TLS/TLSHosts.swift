@@ -11,6 +11,7 @@ final class TLSHosts: Sendable {
   /// - Throws: the first certificate that can't be used, with the site's name.
   init?(_ configuration: Configuration) throws(TLSError) {
     let sites = configuration.sites
+    let usesKernel = configuration.server.kernelTLS && KernelTLS.isAvailable
     let own = try Self.certificates(configuration.server.tls, of: "the server")
     var bySite: [String: [TLSCertificate]] = [:]
     for site in sites {
@@ -20,7 +21,7 @@ final class TLSHosts: Sendable {
     let bearers = sites.filter { bySite[$0.name]?.isEmpty == false }
     let bearer = bearers.first { $0.hosts.contains(HostName.anyHost) } ?? bearers.first
     guard let first = own.isEmpty ? bearer.flatMap({ bySite[$0.name] }) : own else { return nil }
-    let standard = try TLSContext(site: "", certificates: first, clientAuthority: nil)
+    let standard = try TLSContext(site: "", certificates: first, clientAuthority: nil, usesKernel: usesKernel)
     var byHost: [[UInt8]: TLSContext] = [:]
     var fallback = standard
     for site in sites {
@@ -29,7 +30,7 @@ final class TLSHosts: Sendable {
       if !certificates.isEmpty || site.tls.clientCA != nil {
         context = try TLSContext(
           site: site.name, certificates: certificates.isEmpty ? first : certificates,
-          clientAuthority: TLSClientAuthority(site))
+          clientAuthority: TLSClientAuthority(site), usesKernel: usesKernel)
       }
       for host in site.hosts {
         if host == HostName.anyHost { fallback = context } else { byHost[Array(host.utf8)] = context }

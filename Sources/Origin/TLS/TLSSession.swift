@@ -13,6 +13,7 @@
 // OpenSSL keeps for reading and writing is given back whenever it is empty.
 
 internal import COpenSSL
+import Glibc
 import Loop
 
 /// The memory that a loop lends to its sessions, each for the length of one call.
@@ -73,6 +74,10 @@ final class TLSSession: SocketLayer {
   private var socket: Socket?
   private var isBroken = false
 
+  /// For the kernel, which may be to go on with our records; nil in other sessions than those of TLS 1.3.
+  private var sendingKeys: TLSSendingKeys?
+  private var isInKernel = false
+
   private var sentInSmallRecords = 0
   private var lastSendMilliseconds: UInt64 = 0
 
@@ -92,7 +97,10 @@ final class TLSSession: SocketLayer {
     SSL_set_accept_state(raw)
   }
 
-  deinit { SSL_free(raw) }
+  deinit {
+    sendingKeys?.forget()
+    SSL_free(raw)
+  }
 
   /// Whose certificate the client has shown; nil where none was asked for.
   var clientAuthority: TLSClientAuthority? { isReady ? context.clientAuthority : nil }
@@ -195,10 +203,26 @@ final class TLSSession: SocketLayer {
   func socketWillEnd(_ socket: Socket) {
     defer { flush() }
     guard isReady, !hasEnded, !isBroken else { return }
+    if isInKernel { return KernelTLS.sayGoodbye(on: socket.descriptor) }
     ERR_clear_error()
     // Says close_notify; the peer's own is not waited for.
     SSL_shutdown(raw)
     ERR_clear_error()
+  }
+
+  func socketMayPassBy(_ socket: Socket) -> Bool {
+    guard isReady, !hasEnded, !isBroken, var keys = sendingKeys, hasTicket else { return false }
+    flush()
+    guard !socket.hasBacklog, !isBroken else { return false }
+    isInKernel = keys.hand(
+      to: socket.descriptor,
+      cipher: UInt16(truncatingIfNeeded: SSL_CIPHER_get_id(SSL_get_current_cipher(raw))))
+    // It is asked once: a kernel that did not want to will not want to later.
+    keys.forget()
+    sendingKeys?.forget()
+    sendingKeys = nil
+    if isInKernel { shared.counters.tlsInKernel.add(1) }
+    return isInKernel
   }
 
   /// Hands the gathered records to the kernel.
@@ -220,7 +244,18 @@ final class TLSSession: SocketLayer {
     return count
   }
 
+  /// Our direction has its final keys: records are counted from here.
+  fileprivate func keep(keyLogLine line: UnsafeBufferPointer<UInt8>) {
+    if let keys = TLSSendingKeys(keyLogLine: line) { sendingKeys = keys }
+  }
+
   fileprivate func gather(_ source: UnsafeRawPointer, _ count: Int) {
+    // The kernel's count is ahead of OpenSSL's: what it would send now could not be opened.
+    guard !isInKernel else {
+      isBroken = true
+      return
+    }
+    if sendingKeys?.count(UnsafeRawBufferPointer(start: source, count: count)) == false { sendingKeys = nil }
     let buffer = shared.buffers.gathered
     if shared.gatherer !== self {
       shared.gatherer?.flush()
@@ -337,6 +372,15 @@ func tlsStapleResponse(_ ssl: OpaquePointer?, _ argument: UnsafeMutableRawPointe
     else { return SSL_TLSEXT_ERR_NOACK }
     return SSL_TLSEXT_ERR_OK
   } ?? SSL_TLSEXT_ERR_NOACK
+}
+
+/// Hears the secrets of a session; see ``TLSSendingKeys``.
+func tlsHearSecret(_ ssl: OpaquePointer?, _ line: UnsafePointer<CChar>?) {
+  guard let line else { return }
+  let count = strlen(line)
+  line.withMemoryRebound(to: UInt8.self, capacity: count) { bytes in
+    _ = withSession(of: ssl) { $0.keep(keyLogLine: UnsafeBufferPointer(start: bytes, count: count)) }
+  }
 }
 
 func tlsPrepareTicket(
