@@ -65,15 +65,6 @@ static inline uint32_t clinux_filesystem_type(const char *path) {
   return statfs(path, &status) == 0 ? (uint32_t)status.f_type : 0;
 }
 
-// pipe2(2) with O_CLOEXEC and O_NONBLOCK.
-static inline int clinux_pipe(int *read_end, int *write_end) {
-  int ends[2];
-  if (syscall(SYS_pipe2, ends, O_NONBLOCK | 02000000) != 0) return -1;
-  *read_end = ends[0];
-  *write_end = ends[1];
-  return 0;
-}
-
 // memfd_create(2): a file in memory. 0x0003 is MFD_CLOEXEC | MFD_ALLOW_SEALING.
 static inline int clinux_memory_file(const char *name) {
   return (int)syscall(SYS_memfd_create, name, 0x0003U);

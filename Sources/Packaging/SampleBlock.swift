@@ -122,29 +122,32 @@ enum SampleBlock {
   ) throws(IndexError) -> Int {
     let block = try BlockHead(bytes, at: position)
     guard skip < block.count else { throw .corrupt("block ends early") }
-    var offset = block.firstOffset
-    var decode = block.firstDecodeTicks
-    var gapNumber = 0
     let end = min(block.count, skip + take)
-    for index in 0..<end {
-      let bit = UInt64(1) << UInt64(index)
-      if block.gapBits & bit != 0 {
-        offset &+= UInt64(bitPattern: block.smallestGap) &+ block.entry(block.gaps, gapNumber, bytes)
-        gapNumber += 1
-      }
-      let size = block.smallestSize &+ UInt32(truncatingIfNeeded: block.entry(block.sizes, index, bytes))
-      let duration =
-        block.smallestDuration &+ UInt32(truncatingIfNeeded: block.entry(block.durations, index, bytes))
-      if index >= skip {
+    // Put together here and appended in one piece.
+    withUnsafeTemporaryAllocation(of: Sample.self, capacity: samples) { decoded in
+      var offset = block.firstOffset
+      var decode = block.firstDecodeTicks
+      var gapNumber = 0
+      for index in 0..<end {
+        let bit = UInt64(1) << UInt64(index)
+        if block.gapBits & bit != 0 {
+          offset &+= UInt64(bitPattern: block.smallestGap) &+ block.entry(block.gaps, gapNumber, bytes)
+          gapNumber += 1
+        }
+        let size = block.smallestSize &+ UInt32(truncatingIfNeeded: block.entry(block.sizes, index, bytes))
+        let duration =
+          block.smallestDuration &+ UInt32(truncatingIfNeeded: block.entry(block.durations, index, bytes))
         let composition = UInt32(truncatingIfNeeded: block.entry(block.compositions, index, bytes))
-        result.append(
-          Sample(
+        decoded.initializeElement(
+          at: index,
+          to: Sample(
             offset: offset, sizeBytes: size, durationTicks: duration, decodeTicks: decode,
             compositionOffsetTicks: block.smallestComposition &+ Int32(bitPattern: composition),
             isSync: block.syncBits & bit != 0))
+        offset &+= UInt64(size)
+        decode &+= UInt64(duration)
       }
-      offset &+= UInt64(size)
-      decode &+= UInt64(duration)
+      result.append(contentsOf: UnsafeBufferPointer(rebasing: decoded[skip..<end]))
     }
     return block.byteCount
   }

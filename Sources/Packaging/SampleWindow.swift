@@ -1,29 +1,26 @@
-/// Reads the samples of one part in order, many at a time where they lie close together in the blob.
+/// Reads the samples of one part in order, many at a time.
 ///
-/// A file has pictures and sound in turns, often one by one. Reading a gap of a few kilobytes along costs
-/// less than another call into the system, so a run goes on over small gaps. Where gaps are large and samples small, sound
-/// between pictures, many samples are gathered without what is between them.
+/// A file has pictures and sound in turns, often one by one, so samples that follow each other are gathered without what lies
+/// between them (`ByteSource.gather`), up to 128 KiB of them.
 ///
 /// What is read may be changed where it lies: each sample is given out once. The memory is reused from run to
 /// run and grows only for a sample that is larger by itself; that the sample is in the blob is checked first,
 /// so no table makes it larger than the blob.
-struct SampleWindow<Source: ByteSource>: ~Copyable {
+struct SampleWindow: ~Copyable {
   /// Small enough to be in the second-level cache still when it is copied out.
   private static var runBytes: UInt64 { 128 << 10 }
-  private static var gapBytes: UInt64 { 8 << 10 }
-  /// A run of fewer is worth gathering instead; and so is a number of slices from this one on.
-  private static var leastSamples: Int { 8 }
 
-  private let source: Source
+  // Not a parameter of the type: without one the layout of the window is known where it is compiled.
+  private let source: any ByteSource
   private let samples: [Sample]
   private var memory: UnsafeMutableRawBufferPointer
-  /// The samples in memory, and the offset in the blob of its first byte.
-  private var loaded = 0..<0
-  private var start: UInt64 = 0
-  /// Where each of them begins in memory, if they were gathered.
-  private var gathered: [Int] = []
+  private var slices: [BlobSlice] = []
+  /// The first sample in memory that has not been passed, where it lies, and the end of the samples in memory.
+  private var number = 0
+  private var position = 0
+  private var loadedEnd = 0
 
-  init(_ source: Source, _ samples: [Sample]) {
+  init(_ source: some ByteSource, _ samples: [Sample]) {
     self.source = source
     self.samples = samples
     memory = .allocate(byteCount: 0, alignment: 16)
@@ -35,67 +32,48 @@ struct SampleWindow<Source: ByteSource>: ~Copyable {
   ///
   /// - Throws: `MediaError.damaged` (`sample-past-end`) for a sample that is not in the blob, or
   ///   `.sourceUnreadable`.
-  mutating func next(_ number: Int) throws(MediaError) -> UnsafeMutableRawBufferPointer {
-    if !loaded.contains(number) { try load(from: number) }
-    let sample = samples[number]
-    let first = gathered.isEmpty ? Int(sample.offset - start) : gathered[number - loaded.lowerBound]
-    return UnsafeMutableRawBufferPointer(rebasing: memory[first..<first + Int(sample.sizeBytes)])
+  mutating func next(_ wanted: Int) throws(MediaError) -> UnsafeMutableRawBufferPointer {
+    precondition(wanted >= number, "samples are given out in their order")
+    if wanted >= loadedEnd { try load(from: wanted) }
+    while number < wanted {
+      position += Int(samples[number].sizeBytes)
+      number += 1
+    }
+    let start = position
+    position += Int(samples[wanted].sizeBytes)
+    number = wanted + 1
+    return UnsafeMutableRawBufferPointer(rebasing: memory[start..<position])
   }
 
   private mutating func load(from first: Int) throws(MediaError) {
-    start = samples[first].offset
     let length = source.lengthBytes
-    var end = start
-    var last = first
-    while last < samples.count, samples[last].offset >= end, samples[last].offset - end <= Self.gapBytes {
-      let next = samples[last].offset.addingSaturating(UInt64(samples[last].sizeBytes))
-      guard next <= length, last == first || next - start <= Self.runBytes else { break }
-      end = next
-      last += 1
+    slices.removeAll(keepingCapacity: true)
+    var run = BlobSlice(offset: samples[first].offset, count: 0)
+    var total: UInt64 = 0
+    var end = first
+    while end < samples.count {
+      let sample = samples[end]
+      let bytes = UInt64(sample.sizeBytes)
+      guard sample.offset <= length, bytes <= length - sample.offset,
+        end == first || total + bytes <= Self.runBytes
+      else { break }
+      if sample.offset == run.offset + run.count {
+        run.count += bytes
+      } else {
+        if run.count > 0 { slices.append(run) }
+        run = BlobSlice(offset: sample.offset, count: bytes)
+      }
+      total += bytes
+      end += 1
     }
-    guard last > first else {
+    guard end > first else {
       throw .damaged("sample-past-end", "A sample of the segment is not inside the file; upload it again.")
     }
-    if last - first < Self.leastSamples, try gather(from: first, upTo: length) { return }
-    gathered.removeAll(keepingCapacity: true)
-    loaded = first..<last
-    try read(Int(end - start), upTo: length)
-  }
-
-  /// Loads the next samples without what lies between them. False where that gains nothing.
-  private mutating func gather(from first: Int, upTo length: UInt64) throws(MediaError) -> Bool {
-    var slices: [BlobSlice] = []
-    var starts: [Int] = []
-    var total: UInt64 = 0
-    for sample in samples[first...] {
-      let (end, overflows) = sample.offset.addingReportingOverflow(UInt64(sample.sizeBytes))
-      guard !overflows, end <= length, total + UInt64(sample.sizeBytes) <= Self.runBytes else { break }
-      starts.append(Int(total))
-      total += UInt64(sample.sizeBytes)
-      if let before = slices.last, before.offset + before.count == sample.offset {
-        slices[slices.count - 1].count += UInt64(sample.sizeBytes)
-      } else {
-        slices.append(BlobSlice(offset: sample.offset, count: UInt64(sample.sizeBytes)))
-      }
-    }
-    guard slices.count >= Self.leastSamples, total > 0 else { return false }
+    if run.count > 0 { slices.append(run) }
     grow(to: Int(total), upTo: length)
     let whole = UnsafeMutableRawBufferPointer(rebasing: memory[..<Int(total)])
     guard try source.gather(slices, into: whole) == whole.count else { throw Self.short }
-    loaded = first..<first + starts.count
-    gathered = starts
-    return true
-  }
-
-  private mutating func read(_ count: Int, upTo length: UInt64) throws(MediaError) {
-    grow(to: count, upTo: length)
-    var filled = 0
-    while filled < count {
-      let rest = UnsafeMutableRawBufferPointer(rebasing: memory[filled..<count])
-      let taken = try source.read(at: start + UInt64(filled), into: rest)
-      guard taken > 0 else { throw Self.short }
-      filled += min(taken, count - filled)
-    }
+    (number, position, loadedEnd) = (first, 0, end)
   }
 
   private mutating func grow(to count: Int, upTo length: UInt64) {

@@ -16,7 +16,7 @@ import Testing
     return buffer
   }
 
-  /// Few and many, short, empty and longer than a pipe holds, in any order and over each other.
+  /// Few and many, short, empty and long, in any order and over each other.
   @Test(arguments: [0, 1, 2, 7, 1023, 1024, 1025, 5000]) func piecesComeInTheirOrder(count: Int) throws {
     let (file, bytes) = try file(1_000_000)
     var random = SystemRandomNumberGenerator()
@@ -41,19 +41,40 @@ import Testing
     }
   }
 
-  /// The kernel finds the page gone; read by the program itself it would be SIGBUS.
-  @Test func aFileThatWasCutShortIsDamaged() throws {
+  private func onDisk(_ bytes: [UInt8]) throws -> (file: BlobFile, descriptor: Int32) {
     var path = Array("/tmp/headwater-gather-XXXXXX\0".utf8CString)
     let descriptor = mkstemp(&path)
-    defer { close(descriptor) }
     let name = String(decoding: path.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     defer { unlink(name) }
-    let bytes = [UInt8](repeating: 7, count: 100_000)
     #expect(write(descriptor, bytes, bytes.count) == bytes.count)
-    let file = try BlobFile(path: name)
+    return (try BlobFile(path: name), descriptor)
+  }
+
+  /// Touching a page that is gone is SIGBUS, which the guard turns into an error, again and again and on any thread.
+  @Test func aFileThatWasCutShortIsDamaged() async throws {
+    let (file, descriptor) = try onDisk([UInt8](repeating: 7, count: 100_000))
+    defer { close(descriptor) }
     let pieces = (0..<100).map { BlobFile.Piece(offset: UInt64($0) * 1000, count: 100) }
     #expect(try gather(file, pieces) == [UInt8](repeating: 7, count: 10_000))
     ftruncate(descriptor, 50_000)
-    #expect(throws: StoreError.self) { try gather(file, pieces) }
+    await withTaskGroup(of: Void.self) { group in
+      for _ in 0..<20 {
+        group.addTask {
+          #expect(throws: StoreError.self) { try self.gather(file, pieces) }
+          // What is there still is had still: the pieces are then read one by one.
+          #expect((try? self.gather(file, Array(pieces[..<50]))) == [UInt8](repeating: 7, count: 5000))
+        }
+      }
+    }
+  }
+
+  /// The rest of the page in which a file now ends reads as zeros.
+  @Test func zerosBehindTheEndAreNoBytesOfTheFile() throws {
+    let (file, descriptor) = try onDisk([UInt8](repeating: 7, count: 8192))
+    defer { close(descriptor) }
+    #expect(try gather(file, [.init(offset: 5000, count: 10)]) == [UInt8](repeating: 7, count: 10))
+    ftruncate(descriptor, 4100)
+    #expect(throws: StoreError.self) { try gather(file, [.init(offset: 5000, count: 10)]) }
+    #expect(throws: StoreError.self) { try gather(file, [.init(offset: 4090, count: 100)]) }
   }
 }

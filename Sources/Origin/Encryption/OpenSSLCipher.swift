@@ -5,29 +5,18 @@ import Packaging
 
 /// AES-128 under one key. For one thread at a time: whoever makes a segment makes one of these.
 final class OpenSSLCipher: BlockCipher {
-  private let chained: OpaquePointer
-  private let counted: OpaquePointer
-  private let single: OpaquePointer
+  /// Made at first use: a segment needs one of them, and making one costs as much as a kilobyte of cipher.
+  private lazy var chained = CipherContext(Self.chaining, key)
+  private lazy var counted = CipherContext(Self.counting, key)
+  private lazy var single = CipherContext(Self.blocks, key)
+  private let key: ContentKey
 
   // Looked up once: by their old names OpenSSL looks them up for every context. They are constants to whoever uses them.
   nonisolated(unsafe) private static let chaining = EVP_CIPHER_fetch(nil, "AES-128-CBC", nil)
   nonisolated(unsafe) private static let counting = EVP_CIPHER_fetch(nil, "AES-128-CTR", nil)
   nonisolated(unsafe) private static let blocks = EVP_CIPHER_fetch(nil, "AES-128-ECB", nil)
 
-  init(_ key: ContentKey) {
-    chained = Self.context(Self.chaining, key)
-    counted = Self.context(Self.counting, key)
-    single = Self.context(Self.blocks, key)
-    EVP_CIPHER_CTX_set_padding(chained, 0)
-    EVP_CIPHER_CTX_set_padding(single, 0)
-  }
-
-  deinit {
-    // Each wipes the key that it holds.
-    EVP_CIPHER_CTX_free(chained)
-    EVP_CIPHER_CTX_free(counted)
-    EVP_CIPHER_CTX_free(single)
-  }
+  init(_ key: ContentKey) { self.key = key }
 
   func encryptCBC(_ blocks: UnsafeMutableRawBufferPointer, vector: inout UInt128) {
     precondition(blocks.count % 16 == 0, "CBC works on whole blocks")
@@ -40,7 +29,7 @@ final class OpenSSLCipher: BlockCipher {
     precondition(blocks.count % 16 == 0 && blocks.count > 0, "blocks are whole")
     let memory = blocks.baseAddress?.assumingMemoryBound(to: UInt8.self)
     var count: Int32 = 0
-    let isDone = EVP_EncryptUpdate(single, memory, &count, memory, Int32(blocks.count)) == 1
+    let isDone = EVP_EncryptUpdate(single.pointer, memory, &count, memory, Int32(blocks.count)) == 1
     precondition(isDone && Int(count) == blocks.count, "OpenSSL did not encrypt")
   }
 
@@ -49,27 +38,37 @@ final class OpenSSLCipher: BlockCipher {
     Self.encrypt(bytes, counted, counter)
   }
 
-  private static func context(_ cipher: OpaquePointer?, _ key: ContentKey) -> OpaquePointer {
+  private static func encrypt(
+    _ bytes: UnsafeMutableRawBufferPointer, _ context: CipherContext, _ vector: UInt128
+  ) {
+    let memory = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+    var count: Int32 = 0
+    let isDone = withUnsafeBytes(of: vector.bigEndian) { iv in
+      EVP_EncryptInit_ex(context.pointer, nil, nil, nil, iv.baseAddress?.assumingMemoryBound(to: UInt8.self))
+        == 1
+        && EVP_EncryptUpdate(context.pointer, memory, &count, memory, Int32(bytes.count)) == 1
+    }
+    // Going on would send clear bytes as protected ones.
+    precondition(isDone && Int(count) == bytes.count, "OpenSSL did not encrypt")
+  }
+}
+
+/// A cipher of OpenSSL with a key, without padding.
+private final class CipherContext {
+  let pointer: OpaquePointer
+
+  init(_ cipher: OpaquePointer?, _ key: ContentKey) {
     guard let cipher, let context = EVP_CIPHER_CTX_new(),
       EVP_EncryptInit_ex(context, cipher, nil, key.key, nil) == 1
     else {
       preconditionFailure("OpenSSL offers no AES-128, without which nothing is encrypted")
     }
-    return context
+    EVP_CIPHER_CTX_set_padding(context, 0)
+    pointer = context
   }
 
-  private static func encrypt(
-    _ bytes: UnsafeMutableRawBufferPointer, _ context: OpaquePointer, _ vector: UInt128
-  ) {
-    let memory = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
-    var count: Int32 = 0
-    let isDone = withUnsafeBytes(of: vector.bigEndian) { iv in
-      EVP_EncryptInit_ex(context, nil, nil, nil, iv.baseAddress?.assumingMemoryBound(to: UInt8.self)) == 1
-        && EVP_EncryptUpdate(context, memory, &count, memory, Int32(bytes.count)) == 1
-    }
-    // Going on would send clear bytes as protected ones.
-    precondition(isDone && Int(count) == bytes.count, "OpenSSL did not encrypt")
-  }
+  // Wipes the key.
+  deinit { EVP_CIPHER_CTX_free(pointer) }
 }
 
 /// HMAC (RFC 2104, FIPS 198-1).

@@ -216,13 +216,13 @@ final class FileBytes: ByteSource {
     }
   }
 
-  /// Slices shorter than this are gathered; a call for each costs less with longer ones.
+  /// Slices shorter than this are copied out of the mapping; longer ones are worth a call each, which maps no pages.
   private static let longestGatheredBytes: UInt64 = 8 << 10
 
   func gather(_ slices: [BlobSlice], into buffer: UnsafeMutableRawBufferPointer) throws(MediaError) -> Int {
     let mean = slices.isEmpty ? 0 : UInt64(buffer.count) / UInt64(slices.count)
     let isInside = slices.allSatisfy { $0.offset <= lengthBytes && $0.count <= lengthBytes - $0.offset }
-    guard slices.count >= 8, mean < Self.longestGatheredBytes, isInside else {
+    guard slices.count > 1, mean < Self.longestGatheredBytes, isInside else {
       return try gatherEach(slices, into: buffer)
     }
     do throws(StoreError) {

@@ -23,8 +23,21 @@ struct BitReader: ~Escapable {
 
   mutating func flag() -> Bool { bit() == 1 }
 
+  /// The bits from here on, at least 57 of them, from the highest down; nil within the last eight bytes, and once exhausted.
+  @inline(__always)
+  private var window: UInt64? {
+    let byte = bitPosition >> 3
+    guard !isExhausted, bytes.count - byte >= 8 else { return nil }
+    let word = bytes.bytes.unsafeLoadUnaligned(fromByteOffset: byte, as: UInt64.self).bigEndian
+    return word << UInt64(bitPosition & 7)
+  }
+
   /// Up to 32 bits as a number.
   mutating func bits(_ count: Int) -> UInt32 {
+    if (1...32).contains(count), let window {
+      bitPosition += count
+      return UInt32(truncatingIfNeeded: window >> UInt64(64 - count))
+    }
     var value: UInt32 = 0
     for _ in 0..<count { value = value << 1 | bit() }
     return value
@@ -43,6 +56,12 @@ struct BitReader: ~Escapable {
 
   /// Unsigned Exp-Golomb code (ISO/IEC 14496-10 §9.1); values above 2³² − 2 exhaust the reader.
   mutating func ue() -> UInt32 {
+    if let window, window >> 36 != 0 {
+      // At most 27 zeros, so that the whole code is in the window.
+      let bits = 2 * window.leadingZeroBitCount + 1
+      bitPosition += bits
+      return UInt32(truncatingIfNeeded: window >> UInt64(64 - bits)) - 1
+    }
     var zeros = 0
     while !isExhausted, bit() == 0 { zeros += 1 }
     guard zeros < 32 else {

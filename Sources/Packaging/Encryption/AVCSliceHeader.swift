@@ -27,8 +27,8 @@ struct AVCParameterSets {
   }
 
   /// At most 32 and 256 entries: the identifiers are checked.
-  private var sequences: [UInt32: Sequence] = [:]
-  private var pictures: [UInt32: Picture] = [:]
+  private var sequences = ParameterSetTable<Sequence>()
+  private var pictures = ParameterSetTable<Picture>()
 
   static func kind(firstByte: UInt8) -> SliceHeaders.UnitKind {
     switch firstByte & 0x1F {

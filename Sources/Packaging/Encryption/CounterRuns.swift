@@ -64,9 +64,23 @@ struct CounterRuns: ~Copyable {
       bytes.storeBytes(of: block, toByteOffset: position, as: SIMD2<UInt64>.self)
       position += blockBytes
     }
-    while position < bytes.count {
-      bytes[position] ^= pad[padOffset + position]
-      position += 1
-    }
+    combine(UInt64.self, bytes, &position, with: pad, from: padOffset)
+    combine(UInt32.self, bytes, &position, with: pad, from: padOffset)
+    combine(UInt16.self, bytes, &position, with: pad, from: padOffset)
+    combine(UInt8.self, bytes, &position, with: pad, from: padOffset)
+  }
+
+  /// One word of what is left, if so much is left.
+  @inline(__always)
+  private static func combine<Word: FixedWidthInteger & BitwiseCopyable>(
+    _ type: Word.Type, _ bytes: UnsafeMutableRawBufferPointer, _ position: inout Int,
+    with pad: UnsafeMutableRawBufferPointer, from padOffset: Int
+  ) {
+    guard bytes.count - position >= MemoryLayout<Word>.size else { return }
+    let word =
+      bytes.loadUnaligned(fromByteOffset: position, as: Word.self)
+      ^ pad.loadUnaligned(fromByteOffset: padOffset + position, as: Word.self)
+    bytes.storeBytes(of: word, toByteOffset: position, as: Word.self)
+    position += MemoryLayout<Word>.size
   }
 }

@@ -5,8 +5,8 @@
 /// The parameter sets of an HEVC track, by their identifiers.
 struct HEVCParameterSets {
   /// At most 16 and 64 entries: the identifiers are checked.
-  private var sequences: [UInt32: Sequence] = [:]
-  private var pictures: [UInt32: Picture] = [:]
+  private var sequences = ParameterSetTable<Sequence>()
+  private var pictures = ParameterSetTable<Picture>()
 
   static func kind(firstByte: UInt8) -> SliceHeaders.UnitKind {
     switch firstByte >> 1 & 0x3F {

@@ -164,24 +164,18 @@ public struct ProtectedTrack: Sendable {
       head: layout.head(sequenceNumber: sequenceNumber, timing: timing, samples: samples), media: media)
   }
 
-  /// Where slices are shorter, reading what is between them along, or gathering them, costs less than a read for each.
-  private static let shortSliceBytes: UInt64 = 8 << 10
-
   /// All samples, one behind the other.
   private static func read(
     _ samples: [Sample], _ layout: FragmentLayout, from source: some ByteSource
   ) throws(MediaError) -> [UInt8] {
     let totalBytes = Int(layout.mediaBytes)
-    let hasShortSlices = layout.mediaBytes / UInt64(max(1, layout.sliceCount)) < shortSliceBytes
     // A typed error cannot leave the closure that lends the memory, so it leaves as a value.
     var failure: MediaError?
     let media = [UInt8](unsafeUninitializedCapacity: totalBytes) { memory, filled in
       let whole = UnsafeMutableRawBufferPointer(
         rebasing: UnsafeMutableRawBufferPointer(memory)[..<totalBytes])
       do throws(MediaError) {
-        if hasShortSlices {
-          try copy(samples, to: whole, from: source)
-        } else if try source.gather(layout.slices(of: samples), into: whole) != totalBytes {
+        guard try source.gather(layout.slices(of: samples), into: whole) == totalBytes else {
           throw .damaged(
             "sample-past-end", "A sample lies past the end of its file; import the file again.")
         }
@@ -192,19 +186,6 @@ public struct ProtectedTrack: Sendable {
     }
     if let failure { throw failure }
     return media
-  }
-
-  private static func copy(
-    _ samples: [Sample], to media: UnsafeMutableRawBufferPointer, from source: some ByteSource
-  ) throws(MediaError) {
-    var window = SampleWindow(source, samples)
-    var position = 0
-    for number in samples.indices where samples[number].sizeBytes > 0 {
-      let sample = try window.next(number)
-      UnsafeMutableRawBufferPointer(rebasing: media[position...]).copyMemory(
-        from: UnsafeRawBufferPointer(sample))
-      position += sample.count
-    }
   }
 
   /// The sample entry under its new code, with `sinf` as its last box. `nil` where its size is not what it says.

@@ -17,15 +17,26 @@
 // many runs are encrypted together (`CounterRuns`), and many chains side by side (`ChainLanes`).
 
 /// Encrypts the samples of one segment, in decode order.
-struct SampleEncryptor<Cipher: BlockCipher>: ~Copyable {
-  private let cipher: Cipher
+struct SampleEncryptor: ~Copyable {
+  /// A pair of `senc`: BytesOfClearData and BytesOfProtectedData.
+  private struct Entry {
+    var clearBytes: UInt16
+    var protectedBytes: UInt32
+
+    static let bytes = 6
+  }
+
+  // Not a parameter of the type: without one the layout is known where it is compiled.
+  private let cipher: any BlockCipher
   private let scheme: ProtectionScheme
   private var chains: ChainLanes
   private var counters = CounterRuns()
-  private var vector: UInt64
+  private let firstVector: UInt64
   private var pictures: PictureSubsamples?
-  private var auxiliary = BoxWriter(capacityBytes: 4096)
-  private var auxiliarySizesBytes: [UInt8] = []
+  private var sampleCount = 0
+  /// The pairs of all samples so far, and how many of them each sample has. Empty where samples are encrypted whole.
+  private var entries: [Entry] = []
+  private var entryCounts: [UInt8] = []
 
   private static var blockBytes: Int { 16 }
   /// One encrypted block and nine clear ones.
@@ -36,14 +47,14 @@ struct SampleEncryptor<Cipher: BlockCipher>: ~Copyable {
   ///   - firstVector: of the first sample in `cenc`; each sample after it has the next number.
   ///   - pictures: as they are before the first sample; `nil` where samples are encrypted whole.
   init(
-    cipher: Cipher, scheme: ProtectionScheme, constantVector: UInt128, firstVector: UInt64,
+    cipher: any BlockCipher, scheme: ProtectionScheme, constantVector: UInt128, firstVector: UInt64,
     pictures: PictureSubsamples?
   ) {
     self.cipher = cipher
     self.scheme = scheme
     chains = ChainLanes(
       vector: constantVector, strideBytes: pictures == nil ? Self.blockBytes : Self.patternBytes)
-    vector = firstVector
+    self.firstVector = firstVector
     self.pictures = pictures
   }
 
@@ -52,17 +63,17 @@ struct SampleEncryptor<Cipher: BlockCipher>: ~Copyable {
   /// Encrypts the next sample, at the latest with `finish()`, until when it must stay where it is. False where its subsamples
   /// cannot be told in the bytes there are.
   mutating func encrypt(_ sample: UnsafeMutableRawBufferPointer) -> Bool {
-    let auxiliaryStart = auxiliary.bytes.count
-    if scheme == .cenc { auxiliary.u64(vector) }
     if pictures != nil {
-      let entryLimit = (Int(UInt8.max) - vectorBytes - 2) / 6
+      // `saiz` has 8 bits for the vector, the number of pairs and the pairs.
+      let entryLimit = (Int(UInt8.max) - vectorBytes - 2) / Entry.bytes
       guard let found = pictures?.find(in: UnsafeRawBufferPointer(sample), entryLimit: entryLimit) else {
         return false
       }
-      write(found)
+      let before = entries.count
       var position = 0
       var blocksDone: UInt64 = 0
       for subsample in found {
+        append(subsample)
         position += subsample.clearBytes
         let end = position + subsample.protectedBytes
         let protected = UnsafeMutableRawBufferPointer(rebasing: sample[position..<end])
@@ -74,18 +85,19 @@ struct SampleEncryptor<Cipher: BlockCipher>: ~Copyable {
         }
         position = end
       }
+      entryCounts.append(UInt8(truncatingIfNeeded: entries.count - before))
     } else {
       switch scheme {
       case .cenc: counter(sample, blocksDone: 0)
       case .cbcs: chains.append(sample)
       }
     }
-    auxiliarySizesBytes.append(UInt8(truncatingIfNeeded: auxiliary.bytes.count - auxiliaryStart))
-    vector &+= 1
+    sampleCount += 1
     return true
   }
 
   private mutating func counter(_ bytes: UnsafeMutableRawBufferPointer, blocksDone: UInt64) {
+    let vector = firstVector &+ UInt64(sampleCount)
     counters.encrypt(bytes, counter: UInt128(vector) << 64 | UInt128(blocksDone), cipher)
   }
 
@@ -95,30 +107,32 @@ struct SampleEncryptor<Cipher: BlockCipher>: ~Copyable {
     counters.finish(cipher)
   }
 
-  /// The number of pairs and the pairs; a long clear run is spread over several.
-  private mutating func write(_ subsamples: [Subsample]) {
-    auxiliary.u16(UInt16(truncatingIfNeeded: subsamples.reduce(0) { $0 + $1.entryCount }))
-    for subsample in subsamples {
-      var clearBytes = subsample.clearBytes
-      while clearBytes > Subsample.longestClearRun {
-        auxiliary.u16(UInt16.max)
-        auxiliary.u32(0)
-        clearBytes -= Subsample.longestClearRun
-      }
-      auxiliary.u16(UInt16(truncatingIfNeeded: clearBytes))
-      auxiliary.u32(UInt32(truncatingIfNeeded: subsample.protectedBytes))
+  /// Notes a subsample; a long clear run is spread over several pairs.
+  private mutating func append(_ subsample: Subsample) {
+    var clearBytes = subsample.clearBytes
+    while clearBytes > Subsample.longestClearRun {
+      entries.append(Entry(clearBytes: .max, protectedBytes: 0))
+      clearBytes -= Subsample.longestClearRun
     }
+    entries.append(
+      Entry(
+        clearBytes: UInt16(truncatingIfNeeded: clearBytes),
+        protectedBytes: UInt32(truncatingIfNeeded: subsample.protectedBytes)))
   }
 
   /// `saiz`, `saio` and `senc` of all samples so far, to be put `offset` bytes after the start of `moof`.
   borrowing func boxes(offset: Int) -> [UInt8] {
-    guard !auxiliary.bytes.isEmpty, let first = auxiliarySizesBytes.first else { return [] }
-    let isUniform = auxiliarySizesBytes.allSatisfy { $0 == first }
-    var writer = BoxWriter(capacityBytes: 64 + auxiliarySizesBytes.count + auxiliary.bytes.count)
+    let hasEntries = pictures != nil
+    guard sampleCount > 0, hasEntries || vectorBytes > 0 else { return [] }
+    let fixedBytes = vectorBytes + (hasEntries ? 2 : 0)
+    let auxiliaryBytes = sampleCount * fixedBytes + entries.count * Entry.bytes
+    var writer = BoxWriter(capacityBytes: 64 + entryCounts.count + auxiliaryBytes)
     let saiz = writer.begin("saiz", version: 0, flags: 0)
-    writer.u8(isUniform ? first : 0)
-    writer.u32(UInt32(truncatingIfNeeded: auxiliarySizesBytes.count))
-    if !isUniform { writer.raw(auxiliarySizesBytes) }
+    let firstCount = entryCounts.first ?? 0
+    let isUniform = entryCounts.allSatisfy { $0 == firstCount }
+    writer.u8(isUniform ? UInt8(fixedBytes) + firstCount * UInt8(Entry.bytes) : 0)
+    writer.u32(UInt32(truncatingIfNeeded: sampleCount))
+    if !isUniform { writer.raw(entryCounts.map { UInt8(fixedBytes) + $0 * UInt8(Entry.bytes) }) }
     writer.end(saiz)
     let saio = writer.begin("saio", version: 0, flags: 0)
     let saioBytes = 20
@@ -126,10 +140,36 @@ struct SampleEncryptor<Cipher: BlockCipher>: ~Copyable {
     writer.u32(1)
     writer.u32(UInt32(truncatingIfNeeded: offset + saio + saioBytes + sencHeaderBytes))
     writer.end(saio)
-    let senc = writer.begin("senc", version: 0, flags: pictures == nil ? 0 : 2)
-    writer.u32(UInt32(truncatingIfNeeded: auxiliarySizesBytes.count))
-    writer.raw(auxiliary.bytes)
+    let senc = writer.begin("senc", version: 0, flags: hasEntries ? 2 : 0)
+    writer.u32(UInt32(truncatingIfNeeded: sampleCount))
+    writer.rows(count: auxiliaryBytes, rowBytes: 1) { table, start in
+      writeAuxiliary(into: &table, at: start)
+    }
     writer.end(senc)
     return writer.bytes
+  }
+
+  /// What `senc` has of each sample.
+  private borrowing func writeAuxiliary(into table: inout MutableRawSpan, at start: Int) {
+    var offset = start
+    var entry = 0
+    for number in 0..<sampleCount {
+      if vectorBytes > 0 {
+        let vector = firstVector &+ UInt64(number)
+        table.storeBytes(of: vector.bigEndian, toByteOffset: offset, as: UInt64.self)
+        offset += 8
+      }
+      guard number < entryCounts.count else { continue }
+      let count = Int(entryCounts[number])
+      table.storeBytes(of: UInt16(count).bigEndian, toByteOffset: offset, as: UInt16.self)
+      offset += 2
+      for _ in 0..<count {
+        table.storeBytes(of: entries[entry].clearBytes.bigEndian, toByteOffset: offset, as: UInt16.self)
+        table.storeBytes(
+          of: entries[entry].protectedBytes.bigEndian, toByteOffset: offset + 2, as: UInt32.self)
+        offset += Entry.bytes
+        entry += 1
+      }
+    }
   }
 }

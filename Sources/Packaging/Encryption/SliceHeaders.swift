@@ -59,7 +59,7 @@ struct SliceHeaders {
   /// Remembers a parameter set for the slices that follow; what cannot be read makes them unreadable too.
   mutating func store(_ bytes: UnsafeRawBufferPointer) {
     var parameterSet = UnescapedUnit()
-    parameterSet.read(bytes, limitBytes: Self.longestFrontBytes)
+    parameterSet.read(UnsafeRawBufferPointer(rebasing: bytes[..<min(Self.longestFrontBytes, bytes.count)]))
     var reader = BitReader(parameterSet.payload.span)
     if isHEVC { hevc.store(&reader) } else { avc.store(&reader) }
   }
@@ -69,16 +69,35 @@ struct SliceHeaders {
   mutating func headerBytes(_ bytes: UnsafeRawBufferPointer) -> Int? {
     var limitBytes = Self.shortestFrontBytes
     while true {
-      unit.read(bytes, limitBytes: limitBytes)
-      var reader = BitReader(unit.payload.span)
-      let isRead = isHEVC ? hevc.readSliceHeader(&reader) : avc.readSliceHeader(&reader)
-      if reader.isExhausted, limitBytes < bytes.count, limitBytes < Self.longestFrontBytes {
+      let front = UnsafeRawBufferPointer(rebasing: bytes[..<min(limitBytes, bytes.count)])
+      let isEscaped = UnescapedUnit.isEscaped(front)
+      let end: HeaderEnd
+      if isEscaped {
+        unit.read(front)
+        end = headerEnd(unit.payload.span)
+      } else {
+        end = headerEnd(Span(_unsafeBytes: front))
+      }
+      if end.isExhausted, limitBytes < bytes.count, limitBytes < Self.longestFrontBytes {
         limitBytes = min(16 * limitBytes, Self.longestFrontBytes)
         continue
       }
-      guard isRead, !reader.isExhausted else { return nil }
-      return unit.unitBytes(payloadBytes: (reader.bitPosition + 7) / 8)
+      guard end.isRead, !end.isExhausted else { return nil }
+      let payloadBytes = (end.bitPosition + 7) / 8
+      return isEscaped ? unit.unitBytes(payloadBytes: payloadBytes) : payloadBytes
     }
+  }
+
+  private struct HeaderEnd {
+    var isRead: Bool
+    var isExhausted: Bool
+    var bitPosition: Int
+  }
+
+  private func headerEnd(_ payload: Span<UInt8>) -> HeaderEnd {
+    var reader = BitReader(payload)
+    let isRead = isHEVC ? hevc.readSliceHeader(&reader) : avc.readSliceHeader(&reader)
+    return HeaderEnd(isRead: isRead, isExhausted: reader.isExhausted, bitPosition: reader.bitPosition)
   }
 }
 
@@ -88,12 +107,10 @@ private struct UnescapedUnit {
   /// Length of `payload` at each byte that was left out.
   private var leftOut: [Int] = []
 
-  /// Takes at most `limitBytes` bytes of a unit in place of what was here.
-  mutating func read(_ unit: UnsafeRawBufferPointer, limitBytes: Int) {
+  /// Takes the front of a unit in place of what was here.
+  mutating func read(_ front: UnsafeRawBufferPointer) {
     payload.removeAll(keepingCapacity: true)
-    if !leftOut.isEmpty { leftOut.removeAll(keepingCapacity: true) }
-    let front = UnsafeRawBufferPointer(rebasing: unit[..<min(limitBytes, unit.count)])
-    guard Self.isEscaped(front) else { return payload.append(contentsOf: front) }
+    leftOut.removeAll(keepingCapacity: true)
     var zeros = 0
     for byte in front {
       if zeros >= 2, byte == 3 {
@@ -106,9 +123,18 @@ private struct UnescapedUnit {
     }
   }
 
-  private static func isEscaped(_ bytes: UnsafeRawBufferPointer) -> Bool {
+  /// Whether any byte is to be left out. Few fronts have a zero at all, and that is asked first, of eight bytes at a time.
+  static func isEscaped(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    let ones: UInt64 = 0x0101_0101_0101_0101
+    var position = 0
+    while bytes.count - position >= 8 {
+      let word = bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self)
+      // The high bit of a byte is set in the difference, and was not before, below and at the first zero byte.
+      if (word &- ones) & ~word & ones << 7 != 0 { break }
+      position += 8
+    }
     var last: UInt32 = .max
-    for byte in bytes {
+    for byte in bytes[position...] {
       last = last << 8 | UInt32(byte)
       if last & 0xFF_FFFF == 3 { return true }
     }

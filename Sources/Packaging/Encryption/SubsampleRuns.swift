@@ -61,21 +61,22 @@ struct SubsampleRuns {
 }
 
 /// How the pictures of a track are taken apart, with what is remembered of them within a segment.
-enum PictureSubsamples {
-  case units(NALSubsamples)
-  case av1(AV1Subsamples)
-  case vp9(VP9Subsamples)
+struct PictureSubsamples {
+  /// One of the three is there. They are apart so that each changes in place.
+  private var units: NALSubsamples?
+  private var av1: AV1Subsamples?
+  private var vp9: VP9Subsamples?
 
   /// For a track of a coding that is protected by subsamples; nil where its sample entry cannot be read.
   init?(track: Track, scheme: ProtectionScheme) {
     switch track.codec {
     case .av1:
       guard let units = Self.configurationUnits(track.sampleEntry) else { return nil }
-      self = .av1(AV1Subsamples(sequence: AV1SequenceHeader.first(units: units.span), scheme: scheme))
-    case .vp9: self = .vp9(VP9Subsamples())
+      av1 = AV1Subsamples(sequence: AV1SequenceHeader.first(units: units.span), scheme: scheme)
+    case .vp9: vp9 = VP9Subsamples()
     default:
       guard let headers = SliceHeaders(track: track) else { return nil }
-      self = .units(NALSubsamples(headers: headers, scheme: scheme))
+      units = NALSubsamples(headers: headers, scheme: scheme)
     }
   }
 
@@ -92,19 +93,11 @@ enum PictureSubsamples {
 
   /// The subsamples of the next sample in decode order; nil where they cannot be told in `entryLimit` pairs.
   mutating func find(in sample: UnsafeRawBufferPointer, entryLimit: Int) -> [Subsample]? {
-    // Taken out while it is changed, so that nothing in it is copied.
-    switch self {
-    case .units(var each):
-      self = .vp9(VP9Subsamples())
-      defer { self = .units(each) }
-      return each.find(in: sample, entryLimit: entryLimit) ? each.runs.found : nil
-    case .av1(var each):
-      self = .vp9(VP9Subsamples())
-      defer { self = .av1(each) }
-      return each.find(in: sample, entryLimit: entryLimit) ? each.runs.found : nil
-    case .vp9(var each):
-      defer { self = .vp9(each) }
-      return each.find(in: sample, entryLimit: entryLimit) ? each.runs.found : nil
+    if let isTold = units?.find(in: sample, entryLimit: entryLimit) {
+      return isTold ? units?.runs.found : nil
     }
+    if let isTold = av1?.find(in: sample, entryLimit: entryLimit) { return isTold ? av1?.runs.found : nil }
+    if let isTold = vp9?.find(in: sample, entryLimit: entryLimit) { return isTold ? vp9?.runs.found : nil }
+    return nil
   }
 }

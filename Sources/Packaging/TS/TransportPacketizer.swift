@@ -31,25 +31,37 @@ struct TransportPacketizer {
   private var adaptationFlags: UInt8 = 0
   private var clockReference: UInt64 = 0
   private var part = 0
-  private var identifiers: [UInt32]
-  private var counters: [UInt32]
-  private let streamIdentifiers: [UInt8]
-  private let areVideo: [Bool]
-  private var header = [UInt8](repeating: 0, count: Self.longestHeaderBytes)
+  /// Of each part; in place rather than arrays, which would be asked for their references at every packet.
+  private var streams: InlineArray<2, Stream>
+
+  private struct Stream {
+    /// PID in its place in a packet's first word.
+    let identifier: UInt32
+    let packetIdentifier: UInt8
+    let isVideo: Bool
+    var counter: UInt32 = 0
+
+    init(_ stream: TransportStream) {
+      identifier = UInt32(TransportTables.identifier(of: stream)) << 8
+      packetIdentifier = stream.packetIdentifier
+      isVideo = stream.isVideo
+    }
+  }
 
   /// A PES header with both times, the stuffing that spreads a unit over 16 packets, and that for a delimiter.
   private static let longestHeaderBytes = 64
 
-  /// - Parameter memory: is not owned, and must outlive the cursor.
+  /// - Parameters:
+  ///   - memory: is not owned, and must outlive the cursor.
+  ///   - streams: one or two.
   init?(_ memory: UnsafeMutableRawBufferPointer, streams: [TransportStream]) {
-    guard let start = memory.baseAddress else { return nil }
+    guard let start = memory.baseAddress, let first = streams.first, let last = streams.last else {
+      return nil
+    }
     packet = start
     end = start + memory.count
     cursor = start
-    identifiers = streams.map { UInt32(TransportTables.identifier(of: $0)) << 8 }
-    counters = streams.map { _ in 0 }
-    streamIdentifiers = streams.map(\.packetIdentifier)
-    areVideo = streams.map(\.isVideo)
+    self.streams = [Stream(first), Stream(last)]
   }
 
   /// Appends a packet that is ready.
@@ -65,8 +77,8 @@ struct TransportPacketizer {
   /// before.
   mutating func appendClock(_ unit: TransportUnit) {
     guard end - packet >= Self.packetBytes else { return }
-    let counter = (counters[unit.part] &- 1) & 15
-    store(0x4700_0020 | identifiers[unit.part] | counter, at: 0)
+    let counter = (streams[unit.part].counter &- 1) & 15
+    store(0x4700_0020 | streams[unit.part].identifier | counter, at: 0)
     adaptationFlags = 0x10
     clockReference = Self.reference(unit)
     writeAdaptation(Self.payloadBytes)
@@ -79,20 +91,21 @@ struct TransportPacketizer {
     part = unit.part
     bytesLeft = unit.bytes
     packetsLeft = unit.packets
-    head = 0x4740_0010 | identifiers[part] | counters[part]
+    let stream = streams[part]
+    head = 0x4740_0010 | stream.identifier | stream.counter
     adaptationBytes = unit.adaptationBytes
     adaptationFlags = (unit.isRandomAccess ? 0x40 : 0) | (unit.carriesClock ? 0x10 : 0)
     clockReference = Self.reference(unit)
     room = 0
 
     // Pictures may be longer than 16 bits can say; their length is left open.
-    let length = areVideo[part] ? 0 : UInt16(truncatingIfNeeded: unit.bytes - 6)
+    let length = stream.isVideo ? 0 : UInt16(truncatingIfNeeded: unit.bytes - 6)
     let times = unit.headerBytes - 9
     let count = unit.headerBytes + stuffingBytes + unit.stuffingBytes
     let hasDecodeTime = unit.hasDecodeTime
-    let start = UInt32(0x0000_0100) | UInt32(streamIdentifiers[part])
-    header.withUnsafeMutableBytes { header in
-      precondition(count <= header.count, "the stuffing of a header is at most some 20 bytes")
+    let start = UInt32(0x0000_0100) | UInt32(stream.packetIdentifier)
+    precondition(count <= Self.longestHeaderBytes, "the stuffing of a header is at most some 20 bytes")
+    withUnsafeTemporaryAllocation(byteCount: Self.longestHeaderBytes, alignment: 8) { header in
       header.storeBytes(of: start.bigEndian, toByteOffset: 0, as: UInt32.self)
       header.storeBytes(of: length.bigEndian, toByteOffset: 4, as: UInt16.self)
       header[6] = 0x84
@@ -104,18 +117,28 @@ struct TransportPacketizer {
         TransportTimeField.storeTimeStamp(unit.decodeClockTicks, prefix: 1, in: header, at: 14)
       }
       for index in 9 + times..<count { header[index] = 0xFF }
+      put(UnsafeRawBufferPointer(rebasing: header[..<count]))
     }
-    put(header, count: count)
   }
 
   private static func reference(_ unit: TransportUnit) -> UInt64 {
     TransportTimeField.clockReference(unit.decodeClockTicks &- TransportSegment.clockLeadTicks)
   }
 
-  mutating func put(_ bytes: [UInt8]) { put(bytes, count: bytes.count) }
+  mutating func put(_ bytes: [UInt8]) {
+    bytes.withUnsafeBytes { put($0) }
+  }
 
-  private mutating func put(_ bytes: [UInt8], count: Int) {
-    bytes.withUnsafeBytes { put(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+  /// Puts the first `count` bytes of a word in place, at most seven.
+  @inline(__always)
+  mutating func put(_ word: UInt64, count: Int) {
+    guard room >= 8 else {
+      return withUnsafeBytes(of: word.bigEndian) { put(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+    }
+    // What is stored behind them is written over by what comes next, which fills the room.
+    cursor.storeBytes(of: word.bigEndian, as: UInt64.self)
+    cursor += count
+    room -= count
   }
 
   /// Puts the next bytes of the unit in place, over as many packets as they take.
@@ -145,7 +168,7 @@ struct TransportPacketizer {
       adaptationFlags = 0
     }
     head = head & 0xFFBF_FFF0 | (head &+ 1) & 15
-    counters[part] = head & 15
+    streams[part].counter = head & 15
     cursor = packet + 4 + adaptation
     room = share
     bytesLeft -= share

@@ -108,29 +108,23 @@ struct TransportPlan {
     if case .aac = stream.coding { isAAC = true }
     let headerBytes = isAAC ? ADTSHeader.bytes : 0
     let limitBytes = isAAC ? ADTSHeader.maximumFrameBytes : TransportSegment.maximumSoundFrameBytes
+    let pace = stream.frame.map { SoundPace($0, stream.timeline) }
     var units: [TransportUnit] = []
+    units.reserveCapacity(part.samples.count)
     for (number, sample) in part.samples.enumerated() {
       // No decoder's frame is so long; the table is damaged, and neither header could state the length.
       guard sample.sizeBytes > 0, sample.sizeBytes <= limitBytes else { continue }
       let bytes = headerBytes + Int(sample.sizeBytes)
-      let time = stream.timeline.clockTicks(
-        decodeTicks: sample.decodeTicks, offsetTicks: Int64(sample.compositionOffsetTicks))
-      if let last = units.indices.last, units[last].samples.upperBound == number, let frame = stream.frame {
-        let count = Int64(units[last].samples.count)
-        // Half a tick is added, so that the quotient is the nearest.
-        let elapsed =
-          (count * frame.samples * (2 * TransportTimeline.clockHertz) + frame.rateHertz)
-          / (2 * frame.rateHertz)
-        let length = (count + 1) * frame.samples * 10
-        let drift = time.subtractingReportingOverflow(units[last].presentationClockTicks &+ elapsed)
-        if !drift.overflow, (-1...1).contains(drift.partialValue), length <= frame.rateHertz,
-          units[last].bytes + bytes <= 16 * TransportPacketizer.payloadBytes - 14
-        {
-          units[last].samples = units[last].samples.lowerBound..<number + 1
-          units[last].bytes += bytes
-          continue
-        }
+      if let pace, let last = units.indices.last, units[last].samples.upperBound == number,
+        units[last].samples.count < pace.mostFrames,
+        units[last].bytes + bytes <= 16 * TransportPacketizer.payloadBytes - 14,
+        pace.isKept(by: sample, after: units[last], first: part.samples[units[last].samples.lowerBound])
+      {
+        units[last].samples = units[last].samples.lowerBound..<number + 1
+        units[last].bytes += bytes
+        continue
       }
+      let time = stream.timeline.clockTicks(of: sample)
       var unit = TransportUnit(
         part: index, samples: number..<number + 1, presentationClockTicks: time, decodeClockTicks: time)
       unit.bytes = bytes
@@ -203,5 +197,45 @@ struct TransportPlan {
       TransportUnit(
         part: 0, samples: 0..<0, presentationClockTicks: clockTicks, decodeClockTicks: clockTicks,
         carriesClock: true))
+  }
+}
+
+/// Where the frames of a PES packet of sound have to lie: a decoder is told the time of the first and counts.
+private struct SoundPace {
+  private let frame: TransportStream.Frame
+  private let timeline: TransportTimeline
+  /// What a frame lasts on the track's own clock, where that is a whole number.
+  private let frameTicks: UInt64?
+  /// That last no more than 100 ms together.
+  let mostFrames: Int
+
+  init(_ frame: TransportStream.Frame, _ timeline: TransportTimeline) {
+    self.frame = frame
+    self.timeline = timeline
+    let (ticks, rest) = (frame.samples * Int64(timeline.timescale)).quotientAndRemainder(
+      dividingBy: frame.rateHertz)
+    frameTicks = rest == 0 ? UInt64(ticks) : nil
+    mostFrames = Int(frame.rateHertz / (frame.samples * 10))
+  }
+
+  /// Whether a sample lies within one clock tick of where the unit's frames end.
+  ///
+  /// - Parameter first: the unit's first sample.
+  func isKept(by sample: Sample, after unit: TransportUnit, first: Sample) -> Bool {
+    let count = unit.samples.count
+    // Exactly there by the track's clock: of the three roundings each is half a tick at most. Nearly all samples.
+    if let frameTicks, sample.decodeTicks < 1 << 43,
+      sample.decodeTicks == first.decodeTicks &+ UInt64(count) * frameTicks,
+      sample.compositionOffsetTicks == first.compositionOffsetTicks
+    {
+      return true
+    }
+    // Half a tick is added, so that the quotient is the nearest.
+    let elapsed =
+      (Int64(count) * frame.samples * (2 * TransportTimeline.clockHertz) + frame.rateHertz)
+      / (2 * frame.rateHertz)
+    let drift = timeline.clockTicks(of: sample).subtractingReportingOverflow(
+      unit.presentationClockTicks &+ elapsed)
+    return !drift.overflow && (-1...1).contains(drift.partialValue)
   }
 }

@@ -105,8 +105,8 @@ public struct TransportSegment: Sendable {
   }
 
   /// The bytes of the segment, the second part read from a blob of its own.
-  public func bytes<Source: ByteSource, Sound: ByteSource>(
-    reading source: Source, sound: Sound
+  public func bytes(
+    reading source: some ByteSource, sound: some ByteSource
   ) throws(MediaError) -> [UInt8] {
     guard let plan else { return try widenedBytes(reading: source, sound: sound) }
     guard let totalBytes, totalBytes <= Self.maximumBytes else { throw Self.tooLong }
@@ -135,9 +135,9 @@ public struct TransportSegment: Sendable {
       "The segment would have more than \(maximumBytes >> 20) MiB; serve it as fragmented MP4.")
   }
 
-  private func write<Source: ByteSource, Sound: ByteSource>(
-    _ plan: TransportPlan, into memory: UnsafeMutableRawBufferPointer, _ first: inout SampleWindow<Source>,
-    _ second: inout SampleWindow<Sound>
+  private func write(
+    _ plan: TransportPlan, into memory: UnsafeMutableRawBufferPointer, _ first: inout SampleWindow,
+    _ second: inout SampleWindow
   ) throws(MediaError) {
     let streams = parts.map(\.stream)
     let counter = UInt8(truncatingIfNeeded: number & 15)
@@ -168,11 +168,7 @@ public struct TransportSegment: Sendable {
       packetizer.begin(unit, stuffingBytes: 0)
       for number in unit.samples {
         let sample = unit.part == 0 ? try first.next(number) : try second.next(number)
-        if let header {
-          withUnsafeBytes(of: header.word(frameBytes: sample.count).bigEndian) {
-            packetizer.put(UnsafeRawBufferPointer(rebasing: $0[..<ADTSHeader.bytes]))
-          }
-        }
+        if let header { packetizer.put(header.word(frameBytes: sample.count), count: ADTSHeader.bytes) }
         packetizer.put(UnsafeRawBufferPointer(sample))
       }
     }
@@ -180,8 +176,8 @@ public struct TransportSegment: Sendable {
 
   /// The slow path: samples with short NAL lengths are rewritten in memory, and the segment is made from
   /// there.
-  private func widenedBytes<Source: ByteSource, Sound: ByteSource>(
-    reading source: Source, sound: Sound
+  private func widenedBytes(
+    reading source: some ByteSource, sound: some ByteSource
   ) throws(MediaError) -> [UInt8] {
     guard case .video(let form) = parts[0].stream.coding else { return [] }
     var budget = Self.maximumBytes

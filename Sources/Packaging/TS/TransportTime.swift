@@ -36,6 +36,11 @@ struct TransportTimeline: Equatable, Sendable {
     return Int64(clamping: count + Int128(Self.presentationStartClockTicks))
   }
 
+  /// When a sample of sound is heard.
+  func clockTicks(of sample: Sample) -> Int64 {
+    clockTicks(decodeTicks: sample.decodeTicks, offsetTicks: Int64(sample.compositionOffsetTicks))
+  }
+
   @inline(__always)
   private static func floorDivide<Number: SignedInteger & FixedWidthInteger>(
     _ value: Number, by divisor: Number
