@@ -27,6 +27,8 @@ public struct HTTPRequest: Sendable, Hashable {
   public var timeoutMilliseconds: UInt64 = 30_000
   /// A longer body ends the request with ``HTTPClientError/Code/responseTooLarge``.
   public var mostResponseBytes = 1 << 20
+  /// False: the body is read to its end and counted, but not kept. For requests that are made for their effect.
+  public var keepsBody = true
   /// How many redirections are followed; each goes through the client's ``AddressPolicy``, and none leads from `https` to
   /// `http`. Beyond, the request fails; with 0 a redirection is an answer like any other.
   public var mostRedirects = 0
@@ -73,6 +75,8 @@ public struct HTTPResponse: Sendable, Hashable {
   public var fields: [HTTPField]
   /// As it came: content codings are neither asked for nor undone.
   public var body: [UInt8]
+  /// Length of the body, kept or not.
+  public var bodyBytes: Int
   /// The protocol that it came by: 1 or 2.
   public var majorVersion: Int
   /// What `Retry-After` asks for, be it seconds or a date (RFC 9110 §10.2.3); nil without the field.

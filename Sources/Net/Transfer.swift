@@ -20,6 +20,7 @@ final class Transfer {
   private let message = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
   private var body: UnsafeMutableRawBufferPointer?
   private var received: [UInt8] = []
+  private var receivedBytes = 0
   private var fields: [HTTPField] = []
   private var fieldBytes = 0
   /// Why a callback ended the transfer.
@@ -160,7 +161,7 @@ final class Transfer {
     hw_curl_get_number(easy, CURLINFO_HTTP_VERSION, &version)
     hw_curl_get_length(easy, CURLINFO_RETRY_AFTER, &retryAfterSeconds)
     var response = HTTPResponse(
-      status: status, fields: fields, body: received,
+      status: status, fields: fields, body: received, bodyBytes: receivedBytes,
       majorVersion: version == Int(CURL_HTTP_VERSION_2_0) ? 2 : 1)
     if response.field("Retry-After") != nil {
       let (milliseconds, overflows) = UInt64(clamping: retryAfterSeconds).multipliedReportingOverflow(
@@ -208,11 +209,12 @@ final class Transfer {
   }
 
   private func took(body chunk: UnsafeRawBufferPointer) -> Bool {
-    guard chunk.count <= request.mostResponseBytes - received.count else {
+    guard chunk.count <= request.mostResponseBytes - receivedBytes else {
       reason = .responseTooLarge
       return false
     }
-    received += chunk
+    receivedBytes += chunk.count
+    if request.keepsBody { received += chunk }
     return true
   }
 
@@ -226,6 +228,7 @@ final class Transfer {
     if line.starts(with: "HTTP/".utf8) {
       fields = []
       received = []
+      receivedBytes = 0
       return true
     }
     guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return true }
