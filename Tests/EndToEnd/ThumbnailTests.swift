@@ -87,7 +87,7 @@ extension EndToEnd {
       let newest = try get("/v/film/thumb_2000.jpg?w=160")
       let tag = try #require(newest["ETag"])
       #expect(newest["Cache-Control"]?.contains("immutable") == false)
-      #expect(newest["Surrogate-Key"] == "site-demo asset-film kind-thumbnail")
+      #expect(newest["Surrogate-Key"] == "site-demo asset-film latest-film kind-thumbnail")
       let generation = String(tag.dropFirst().prefix { $0 != "-" })
       let pinned = try get("/v/film/g/\(generation)/thumb_2000.jpg?w=160")
       #expect(pinned["Cache-Control"]?.contains("immutable") == true)

@@ -43,12 +43,7 @@ extension Site {
     if info.status == 200, info.kind != .key, info.kind != .api, let cdn = cache.cdnCacheControl {
       fields.set("CDN-Cache-Control", cdn)
     }
-    var tags = ["site-\(name)"]
-    if let id = info.assetID {
-      tags.append("asset-\(id)")
-      if let rendition = info.rendition { tags.append("rendition-\(id)-\(rendition)") }
-    }
-    tags.append("kind-\(info.kind.rawValue)")
+    let tags = info.cacheTags
     // What nobody keeps, nobody purges.
     if let surrogateKey = configuration.tags.surrogateKey, info.kind != .api {
       fields.set(surrogateKey, tags.joined(separator: " "))
