@@ -72,7 +72,10 @@ private final class CipherContext {
 }
 
 /// HMAC (RFC 2104, FIPS 198-1).
-enum MessageCode {
+public enum MessageCode {
+  /// HMAC-SHA256, 32 bytes; for signatures that other services ask for. The key is not empty.
+  public static func sha256(of message: [UInt8], key: [UInt8]) -> [UInt8] { bytes(of: message, key: key) }
+
   /// As many bytes as the hash has: 32 for SHA-256. The key is not empty.
   static func bytes(of message: [UInt8], key: [UInt8], hash: MessageHash = .sha256) -> [UInt8] {
     var code = [UInt8](repeating: 0, count: 32)

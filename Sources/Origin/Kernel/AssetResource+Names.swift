@@ -51,7 +51,7 @@ extension AssetResource {
 
   /// The name below the asset. Entity tags are made from it: part of what is promised, so it never changes without
   /// `PackagerVersion.number`.
-  var canonicalName: String {
+  public var canonicalName: String {
     switch self {
     case .multivariantPlaylist(let form): "master\(form.nameSuffix).m3u8"
     case .mpd(.byteRanges): "ondemand.mpd"

@@ -18,12 +18,19 @@ public struct PluginHost: Sendable {
   public let logger: Logger
   /// The site's segment length, for which packaging indexes are cut.
   public let segmentMilliseconds: UInt32
+  /// Makes URLs that the site answers where it asks for tokens; nil where it has no keys of its own.
+  public let signer: URLSigner?
+  /// Whether the site asks for a token unless a rule says otherwise.
+  public let needsTokens: Bool
+  /// What the site's plugins know of what is watched most; nil where none does.
+  public let trending: (any TrendingSource)?
 
   /// The server makes these; a test of a plugin may, too.
   /// - Parameter jobs: nil is the queue in the store.
   public init(
     site: String, store: Store, workers: WorkerPool, loop: EventLoop, jobs: (any JobQueue)? = nil,
-    logger: Logger, segmentMilliseconds: UInt32 = 6000
+    logger: Logger, segmentMilliseconds: UInt32 = 6000, signer: URLSigner? = nil, needsTokens: Bool = false,
+    trending: (any TrendingSource)? = nil
   ) {
     self.site = site
     self.loop = loop
@@ -32,6 +39,9 @@ public struct PluginHost: Sendable {
     self.jobs = jobs ?? EmbeddedJobQueue(store: store, workers: workers)
     self.logger = logger
     self.segmentMilliseconds = segmentMilliseconds
+    self.signer = signer
+    self.needsTokens = needsTokens
+    self.trending = trending
   }
 }
 
@@ -42,6 +52,8 @@ final class PluginSet: Sendable {
     let name: String
     let plugin: any Plugin
     let segmentMilliseconds: UInt32
+    let signer: URLSigner?
+    let needsTokens: Bool
   }
 
   let members: [Member]
@@ -58,6 +70,7 @@ final class PluginSet: Sendable {
   init(_ configuration: Configuration, _ registry: PluginRegistry) throws(PluginError) {
     var members: [Member] = []
     for site in configuration.sites {
+      let signer = try? URLSigner(site)
       for type in registry.plugins {
         let name = type.declaration.name
         guard let settings = site.plugin(name) else { continue }
@@ -65,7 +78,8 @@ final class PluginSet: Sendable {
           members.append(
             Member(
               site: site.name, name: name, plugin: try type.init(site: site.name, settings: settings),
-              segmentMilliseconds: UInt32(clamping: site.packaging.segmentMilliseconds)))
+              segmentMilliseconds: UInt32(clamping: site.packaging.segmentMilliseconds), signer: signer,
+              needsTokens: site.signing.required))
         } catch {
           throw PluginError(key: "site \(site.name), [plugins.\(name)] \(error.key ?? "")", error.message)
         }
@@ -143,6 +157,7 @@ final class PluginSet: Sendable {
     logger[metadataKey: "plugin"] = "\(member.name)"
     return PluginHost(
       site: member.site, store: store, workers: workers, loop: loop, jobs: jobs, logger: logger,
-      segmentMilliseconds: member.segmentMilliseconds)
+      segmentMilliseconds: member.segmentMilliseconds, signer: member.signer, needsTokens: member.needsTokens,
+      trending: plugins(of: member.site).lazy.compactMap { $0 as? any TrendingSource }.first)
   }
 }

@@ -1,5 +1,5 @@
 import HTTP
-import Store
+public import Store
 
 /// An answer that says why there is none: RFC 9457, `application/problem+json`.
 ///
@@ -129,7 +129,7 @@ extension Problem {
       detail: error.message.description, closesConnection: true)
   }
 
-  init(_ error: StoreError) {
+  public init(_ error: StoreError) {
     switch error.code {
     case .full:
       self = Problem(

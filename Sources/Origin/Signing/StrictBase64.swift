@@ -2,7 +2,13 @@
 ///
 /// White space, the other alphabet, padding where there should be none and bits that stand for nothing are refused
 /// (RFC 4648 §3.5): each would be a second spelling of a signature.
-enum StrictBase64 {
+public enum StrictBase64 {
+  /// RFC 4648 §4, with padding.
+  public static func encode(_ bytes: [UInt8]) -> String {
+    let digits = encodeURL(bytes).map { $0 == 0x2D ? UInt8(ascii: "+") : $0 == 0x5F ? UInt8(ascii: "/") : $0 }
+    return String(decoding: digits, as: UTF8.self) + String(repeating: "=", count: (4 - digits.count % 4) % 4)
+  }
+
   /// RFC 4648 §5 without padding.
   static func decodeURL(_ text: some Collection<UInt8>) -> [UInt8]? {
     decode(text, 0x2D, 0x5F)
