@@ -74,11 +74,12 @@ let package = Package(
     plugin("Headers", ["Origin", "HTTP"]),
     plugin("Transcode", ["Origin", "Packaging", "Store", "Loop", logging]),
     plugin("Thumbnails", ["Origin", "Packaging", "Store", "Loop", logging]),
+    plugin("CDN", ["Origin", "HTTP", "Packaging", "Store", "Loop", "Net", logging]),
     .executableTarget(
       name: "headwater",
       dependencies: [
-        "Origin", "HTTP", "Store", "HeadersPlugin", "TranscodePlugin", "ThumbnailsPlugin", argumentParser,
-        logging,
+        "Origin", "HTTP", "Store", "HeadersPlugin", "TranscodePlugin", "ThumbnailsPlugin", "CDNPlugin",
+        argumentParser, logging,
       ],
       path: "Sources/headwater", swiftSettings: strict),
     .executableTarget(
@@ -108,6 +109,9 @@ let package = Package(
       "TranscodePluginTests",
       ["TranscodePlugin", "Origin", "Packaging", "Store", "PluginContract", "Support"]),
     tests("ThumbnailsPluginTests", ["ThumbnailsPlugin", "Origin", "Packaging", "Store", "PluginContract"]),
+    tests(
+      "CDNPluginTests",
+      ["CDNPlugin", "Origin", "Store", "Loop", "Net", "PluginContract", "Support", logging]),
     .target(name: "Support", path: "Tests/Support", swiftSettings: strict),
     tests("EndToEnd", ["Support"]),
   ],

@@ -15,7 +15,7 @@ packages_of() {
     build) echo "ca-certificates git make pkg-config binutils libc6-dev libgcc-12-dev libstdc++-12-dev zlib1g-dev \
       libuv1-dev liblmdb-dev libssl-dev libnghttp2-dev libcurl4-openssl-dev libhiredis-dev libavformat-dev libavcodec-dev libavutil-dev \
       libavfilter-dev libswscale-dev libswresample-dev" ;;
-    test) echo "ffmpeg curl aria2 chromium firefox-esr python3 procps nginx mpv tshark libxml2-utils nghttp2-client openssl redis-server $gstreamer" ;;
+    test) echo "ffmpeg curl aria2 chromium firefox-esr python3 procps nginx mpv tshark libxml2-utils nghttp2-client openssl redis-server varnish varnish-modules trafficserver libnginx-mod-http-cache-purge $gstreamer" ;;
     bench) echo "ffmpeg curl python3 procps nginx wrk nghttp2-client openssl" ;;
     fuzz) echo "libc6-dev libstdc++-12-dev" ;;
     *) return 1 ;;

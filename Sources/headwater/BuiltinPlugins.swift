@@ -1,3 +1,4 @@
+import CDNPlugin
 import HeadersPlugin
 import Origin
 import ThumbnailsPlugin
@@ -8,4 +9,5 @@ let builtinPlugins = PluginRegistry([
   HeadersPlugin.self,
   TranscodePlugin.self,
   ThumbnailsPlugin.self,
+  CDNPlugin.self,
 ])

@@ -10,7 +10,7 @@ struct Headwater: AsyncParsableCommand {
     version: HeadwaterVersion.text,
     subcommands: [
       ServeCommand.self, WorkerCommand.self, CheckCommand.self, ImportCommand.self, PutCommand.self,
-      AssetsCommand.self, JobsCommand.self,
+      AssetsCommand.self, JobsCommand.self, CDNCommand.self,
       ScrubCommand.self, GCCommand.self, IndexCommand.self, ExplainCommand.self, SignCommand.self,
       PluginsCommand.self,
       BenchIndexCommand.self,

@@ -1,0 +1,85 @@
+/// A service that takes calls as an API of a CDN does, in a process of its own: it writes down each, and behaves as it is told.
+public final class ScriptedAPI: Sendable {
+  private let server: BackgroundCommand
+  public let port: Int
+
+  public init() throws {
+    server = try BackgroundCommand("python3", ["-u", "-c", Self.program])
+    guard let port = server.line(startingWith: "port ").flatMap({ Int($0) }) else {
+      throw SupportError("no port: \(server.wait(.seconds(5))?.errors ?? "")")
+    }
+    self.port = port
+  }
+
+  deinit { server.kill() }
+
+  public var url: String { "http://127.0.0.1:\(port)" }
+
+  /// Method, path and body of each call so far, those that failed too.
+  public var calls: [String] { said("call ") }
+  /// Of those that were answered with success.
+  public var acknowledged: [String] { said("acknowledged ") }
+  /// Milliseconds between a call and the one before it.
+  public var gaps: [Int] { said("gap ").compactMap { Int($0) } }
+
+  private func said(_ word: String) -> [String] {
+    server.lines(startingWith: word).map { String($0.dropFirst(word.count)) }
+  }
+
+  /// How the next calls are answered: `ok`, `hang`, `truncated`, `redirect`, `refuse:WORD` (400 for a body that has the word), or a
+  /// status; each for `count` calls, and then `ok`.
+  public func behave(_ mode: String, count: Int = 1_000_000) throws {
+    let done = try Command.run("curl", ["-sS", "-f", "\(url)/behave/\(mode)/\(count)"])
+    guard done.status == 0 else { throw SupportError("scripted API: \(done.errors)") }
+  }
+
+  private static let program = """
+    import http.server, socketserver, threading, time
+    mode = ["ok", 0]
+    lock = threading.Lock()
+    last = [time.monotonic()]
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        def log_message(self, *words): pass
+        def answer(self, status, body=b"", fields=(), length=None):
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body) if length is None else length))
+            for name, value in fields: self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+        def do_GET(self):
+            _, _, name, count = self.path.split("/")
+            with lock: mode[:] = [name, int(count)]
+            self.answer(200)
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
+            with lock:
+                now = time.monotonic()
+                print("gap", int((now - last[0]) * 1000))
+                last[0] = now
+                print("call", "POST", self.path, body)
+                how = mode[0] if mode[1] > 0 else "ok"
+                mode[1] -= 1
+            if how == "hang":
+                time.sleep(60)
+                return
+            if how == "truncated":
+                self.answer(200, b'{"success": tr', length=4000)
+                self.close_connection = True
+                return
+            if how == "redirect":
+                return self.answer(307, fields=[("Location", "http://169.254.169.254/latest/meta-data/")])
+            if how.startswith("refuse:"):
+                if how[7:] in body: return self.answer(400, b'{"error": "no"}')
+            elif how != "ok":
+                return self.answer(int(how), b"no", [("Retry-After", "2")] if how == "429" else [])
+            print("acknowledged", "POST", self.path, body)
+            self.answer(200, b'{"success": true, "result": {"id": "x"}}')
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        request_queue_size = 128
+    server = Server(("127.0.0.1", 0), Handler)
+    print("port", server.server_address[1])
+    server.serve_forever()
+    """
+}
