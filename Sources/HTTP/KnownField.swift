@@ -24,9 +24,13 @@ public enum KnownField: UInt8, Sendable, CaseIterable {
   case forwarded
   case cookie
   case contentType
+  case cmcdObject
+  case cmcdRequest
+  case cmcdSession
+  case cmcdStatus
 
   /// How many there are: the size of the tables indexed by the raw value.
-  static let count = 24
+  static let count = 28
 
   /// The field name in lower case.
   public var name: StaticString {
@@ -55,6 +59,10 @@ public enum KnownField: UInt8, Sendable, CaseIterable {
     case .forwarded: "forwarded"
     case .cookie: "cookie"
     case .contentType: "content-type"
+    case .cmcdObject: "cmcd-object"
+    case .cmcdRequest: "cmcd-request"
+    case .cmcdSession: "cmcd-session"
+    case .cmcdStatus: "cmcd-status"
     }
   }
 
@@ -71,8 +79,13 @@ public enum KnownField: UInt8, Sendable, CaseIterable {
     case 8: candidate = name[3] | 0x20 == 0x72 ? .ifRange : .ifMatch
     case 9: candidate = .forwarded
     case 10: candidate = first == 0x63 ? .connection : .userAgent
-    case 11: candidate = .traceparent
-    case 12: candidate = first == 0x78 ? .xRequestID : .contentType
+    case 11:
+      candidate = first == 0x74 ? .traceparent : name[5] | 0x20 == 0x6F ? .cmcdObject : .cmcdStatus
+    case 12:
+      candidate =
+        first == 0x78
+        ? .xRequestID
+        : name[4] != ASCII.hyphen ? .contentType : name[5] | 0x20 == 0x72 ? .cmcdRequest : .cmcdSession
     case 13: candidate = first == 0x61 ? .authorization : .ifNoneMatch
     case 14: candidate = .contentLength
     case 15: candidate = first == 0x61 ? .acceptEncoding : .xForwardedFor

@@ -171,7 +171,7 @@ extension Store {
       updatedMilliseconds: old?.updatedMilliseconds ?? nowMilliseconds, generation: draft.generation,
       source: draft.source, sourceName: draft.sourceName ?? old?.sourceName ?? "",
       mediaType: draft.mediaType ?? old?.mediaType ?? "application/octet-stream",
-      renditions: draft.renditions, reason: draft.reason, defects: draft.defects)
+      renditions: draft.renditions, reason: draft.reason, defects: draft.defects, views: old?.views ?? 0)
   }
 
   // MARK: Names and keys
@@ -200,7 +200,7 @@ extension Store {
   }
 
   /// Keys of names that `checkAsset` has passed; those always fit.
-  private static func assetKey(site: String, id: String) -> IndexKey {
+  static func assetKey(site: String, id: String) -> IndexKey {
     var key = IndexKey()
     let fits = key.setAsset(site: site, id: id)
     precondition(fits, "an asset's key was built before its names were checked")

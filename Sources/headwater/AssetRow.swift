@@ -40,6 +40,7 @@ struct AssetRow: Encodable {
   var mediaType: String
   var created: String
   var updated: String
+  var views: UInt64
   var renditions: [Rendition]
   var packageable: Bool
   var reason: String?
@@ -61,6 +62,7 @@ struct AssetRow: Encodable {
     mediaType = asset.mediaType
     created = Terminal.time(asset.createdMilliseconds)
     updated = Terminal.time(asset.updatedMilliseconds)
+    views = asset.views
     renditions = asset.renditions.map { Rendition($0) }
     packageable = asset.reason == nil && asset.renditions.contains { $0.kind == .video || $0.kind == .audio }
     reason = asset.reason

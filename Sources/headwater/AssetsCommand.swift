@@ -67,6 +67,7 @@ struct AssetsCommand: ParsableCommand {
         Terminal.line("status      \(row.status)")
         Terminal.line("created     \(row.created)")
         Terminal.line("updated     \(row.updated)")
+        Terminal.line("views       \(row.views)")
         Terminal.line("generation  \(row.generation ?? "none")")
         Terminal.line("source      \(row.sourceName), \(row.mediaType), \(row.source ?? "none")")
         for rendition in row.renditions {

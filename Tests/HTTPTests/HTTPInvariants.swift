@@ -88,6 +88,25 @@ enum HTTPInvariants {
     precondition(whole != .incomplete || input.count < ProxyHeader.mostBytes, "a header without an end")
   }
 
+  /// Whatever is read is within its bounds and of its key's type, and taking it out of a query leaves none.
+  static func checkCMCD(_ text: Span<UInt8>) {
+    let text = bytes(text)
+    if let read = CMCD(dictionary: text) {
+      precondition(read.values.count <= CMCD.mostValues, "more values than may be")
+      precondition(Set(read.values.map(\.key)).count == read.values.count, "a key is there twice")
+      for (_, value) in read.values {
+        if case .list(let members) = value {
+          precondition(members.count <= CMCD.mostListed, "a list that is too long")
+        }
+      }
+    }
+    let rest = CMCD.strip(from: text)
+    precondition(
+      CMCD(query: rest) == nil && CMCD.strip(from: rest) == rest, "some of it is left in the query")
+    precondition(rest.count <= text.count, "a query grew")
+    precondition(CMCD.events(text, limit: 8).count <= 8, "more events than may be")
+  }
+
   /// Whoever is not trusted is the client itself; otherwise the client is the peer or an address that stands in the field.
   private static func checkForwarded(_ head: borrowing RequestHead) {
     let peer = NetworkAddress(bits: 0x0A00_0001, isIPv6: false)

@@ -1,4 +1,5 @@
 import Foundation
+import HTTP
 import Testing
 
 @testable import Origin
@@ -45,6 +46,15 @@ import Testing
     // Each byte is the code point of its number: nothing is lost, whatever it was.
     let agent = try #require(line["user_agent"] as? String)
     #expect(agent.unicodeScalars.map(\.value) == Self.hostile.map { UInt32($0) })
+  }
+
+  @Test func whatThePlayerToldIsAnObject() throws {
+    var record = Self.record()
+    record.cmcd = CMCD(dictionary: Array(#"br=(3200;v 128;a),bs,pr=1.08,sid="a\"b",sta=p,v=2"#.utf8))
+    let told = try #require(try json(record)["cmcd"] as? [String: Any])
+    #expect(told["br"] as? [Int] == [3200, 128])
+    #expect(told["bs"] as? Bool == true && told["pr"] as? Double == 1.08 && told["v"] as? Int == 2)
+    #expect(told["sid"] as? String == #"a"b"# && told["sta"] as? String == "p")
   }
 
   @Test func theProtocolIsNamed() throws {

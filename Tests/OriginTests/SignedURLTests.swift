@@ -24,6 +24,15 @@ import Testing
       try SigningFixture.verify(Self.verifier, target.replacing("?", with: "?w=320&b&=&x=%20&")).isValid)
   }
 
+  /// Players put it behind the URL that they were given, and it is no part of what was signed.
+  @Test(arguments: [exact, scoped, bound]) func whatAPlayerTellsIsNotSigned(target: String) throws {
+    for told in ["&CMCD=bl%3D21300%2Csid%3D%22a%22", "&CMCD=su"] {
+      #expect(try SigningFixture.verify(Self.verifier, target + told).isValid)
+    }
+    #expect(try SigningFixture.verify(Self.verifier, target.replacing("?", with: "?CMCD=su&")).isValid)
+    #expect(try SigningFixture.verify(Self.verifier, target + "&cmcd=su").isValid == false)
+  }
+
   @Test func anAddressOfSixIsWrittenInItsShortestForm() throws {
     #expect(try SigningFixture.verify(Self.verifier, Self.boundSix, client: "[2001:db8:0::7]").isValid)
     #expect(try SigningFixture.verify(Self.verifier, Self.boundSix, client: "[2001:db8::8]").isValid == false)

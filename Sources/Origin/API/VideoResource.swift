@@ -7,14 +7,15 @@ import Store
 struct VideoResource {
   let asset: AssetRecord
 
-  /// Strong: the record's last change, which grows with every change, and its making. All else in the answer follows from
-  /// immutable blobs.
+  /// Strong: the record's last change, which grows with every change, its making, and its views, which are none. All else in
+  /// the answer follows from immutable blobs.
   var etag: [UInt8] { Self.etag(of: asset) }
 
   static func etag(of asset: AssetRecord) -> [UInt8] {
     let updated = String(UInt64(bitPattern: asset.updatedMilliseconds), radix: 16)
     let created = String(UInt64(bitPattern: asset.createdMilliseconds), radix: 16)
-    return Array("\"\(updated)-\(created)\"".utf8)
+    let views = asset.views == 0 ? "" : "-" + String(asset.views, radix: 16)
+    return Array("\"\(updated)-\(created)\(views)\"".utf8)
   }
 
   /// Blocks on the disk for what is not known yet.
@@ -34,6 +35,7 @@ struct VideoResource {
       json.member("status", "\(asset.status)")
       json.member("created_at", AccessRecord.iso8601(asset.createdMilliseconds))
       json.member("updated_at", AccessRecord.iso8601(asset.updatedMilliseconds))
+      json.member("views", asset.views)
       json.member("generation", asset.generation?.hex)
       json.key("duration_seconds")
       if let durationMilliseconds { json.value(thousandths: durationMilliseconds) } else { json.null() }

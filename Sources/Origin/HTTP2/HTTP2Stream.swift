@@ -144,7 +144,7 @@ final class HTTP2Stream {
   func begin(_ site: Site?, status: UInt16, kind: AnswerKind) {
     owner.refreshDate()
     owner.counters.count(status: status)
-    if owner.snapshot.accessLog != nil || site?.pipeline.logs.isEmpty == false {
+    if owner.snapshot.accessLog != nil || site?.pipeline.wantsRecord(of: owner.head) == true {
       exchange = ExchangeRecord(
         connection, speaking: 2, site, status: status, kind: kind, startedNanoseconds: startedNanoseconds)
     }

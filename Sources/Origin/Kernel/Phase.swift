@@ -79,7 +79,14 @@ public protocol HeaderFilter: Sendable {
 
 /// Hears of every finished exchange of the site, after its last byte was handed to the kernel.
 public protocol AccessLogger: Sendable {
+  /// Whether it wants to hear of this exchange. Asked for every one, when its answer begins: what nobody wants is not recorded,
+  /// which costs more than most answers.
+  func wants(_ request: borrowing RequestHead) -> Bool
   func log(_ record: AccessRecord)
+}
+
+extension AccessLogger {
+  public func wants(_ request: borrowing RequestHead) -> Bool { true }
 }
 
 /// Follows the catalog's event log with a durable cursor: at least once, in order, across crashes.

@@ -58,6 +58,12 @@ public struct Pipeline: Sendable {
     logs = builder.logs
   }
 
+  /// Whether a log handler wants a record of an exchange.
+  func wantsRecord(of request: borrowing RequestHead) -> Bool {
+    for handler in logs where handler.wants(request) { return true }
+    return false
+  }
+
   /// The name of the answer to a request: its path, and the parameters that choose between answers under it. nil where that
   /// is the path alone.
   func name(of request: borrowing RequestHead) -> [UInt8]? {

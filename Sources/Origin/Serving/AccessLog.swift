@@ -6,6 +6,7 @@
 // replaced before they are kept.
 
 import Glibc
+public import HTTP
 import Loop
 import Store
 import Synchronization
@@ -37,6 +38,8 @@ public struct AccessRecord: Sendable {
   public var userAgent: [UInt8]?
   /// The request's W3C trace context, where it is valid.
   public var traceparent: [UInt8]?
+  /// What the player said about its playback.
+  public var cmcd: CMCD?
 }
 
 final class AccessLog: Sendable {

@@ -22,6 +22,7 @@ extension AccessRecord {
     if let referer { field("referer", referer, &line) }
     if let userAgent { field("user_agent", userAgent, &line) }
     if let traceparent { field("traceparent", traceparent, &line) }
+    if let cmcd { line.append(contentsOf: Array(",\"cmcd\":".utf8) + cmcd.json) }
     line.append(contentsOf: "}\n".utf8)
   }
 
@@ -76,7 +77,8 @@ extension AccessRecord {
     return [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
   }
 
-  static func iso8601(_ milliseconds: Int64) -> String {
+  /// Such as `2026-05-01T12:00:00.000Z`: how times stand in logs and in answers of the API.
+  public static func iso8601(_ milliseconds: Int64) -> String {
     let (year, month, day, seconds) = civil(milliseconds)
     let fraction = milliseconds - milliseconds / 1000 * 1000
     return

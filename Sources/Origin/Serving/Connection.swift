@@ -335,7 +335,7 @@ final class Connection: AnsweringConnection {
     owner.refreshDate()
     owner.counters.count(status: status)
     state = .responding
-    if owner.snapshot.accessLog != nil || site?.pipeline.logs.isEmpty == false {
+    if owner.snapshot.accessLog != nil || site?.pipeline.wantsRecord(of: owner.head) == true {
       exchange = ExchangeRecord(
         self, speaking: 1, site, status: status, kind: kind, startedNanoseconds: startedNanoseconds)
       startedNanoseconds = 0

@@ -37,7 +37,8 @@ final class ExchangeRecord {
       range: isParsed ? Self.copy(owner.head, .range) : nil,
       referer: isParsed ? Self.copy(owner.head, .referer).map { Self.redacted($0, site) } : nil,
       userAgent: isParsed ? Self.copy(owner.head, .userAgent) : nil,
-      traceparent: isParsed ? Self.traceparent(owner.head) : nil)
+      traceparent: isParsed ? Self.traceparent(owner.head) : nil,
+      cmcd: isParsed ? CMCD(owner.head) : nil)
   }
 
   /// Whether the loop's parsed head is that of the request being answered.

@@ -51,7 +51,9 @@ public final class Site: Sendable {
     fields.set("Access-Control-Allow-Origin", origin)
     fields.set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
     fields.set(
-      "Access-Control-Allow-Headers", "Range, If-Range, If-None-Match, If-Modified-Since, Authorization")
+      "Access-Control-Allow-Headers",
+      "Range, If-Range, If-None-Match, If-Modified-Since, Authorization, CMCD-Object, CMCD-Request, CMCD-Session, CMCD-Status"
+    )
     fields.set("Access-Control-Max-Age", "\(cors.maxAgeSeconds)")
     fields.set("Cache-Control", "public, max-age=\(cors.maxAgeSeconds)")
     return fields

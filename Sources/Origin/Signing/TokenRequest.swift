@@ -35,7 +35,8 @@ struct TokenRequest: Sendable {
     self.path = path
     decodedPath = decoded
     var sent: [UInt8] = []
-    if let query = request.query { sent = [UInt8](copying: query) }
+    // Players put their own data behind whatever URL they are given: no part of what was signed.
+    if let query = request.query { sent = CMCD.strip(from: [UInt8](copying: query)) }
     query = QueryParameters(sent)
     method = "\(request.method.name)"
     host = String(decoding: [UInt8](copying: request.host).map { lowerCased($0) }, as: UTF8.self)

@@ -122,9 +122,12 @@ public struct AssetRecord: Sendable, Equatable {
   public var reason: String?
   /// What is wrong with the media yet does not keep it from playing.
   public var defects: [String]
+  /// How often it was watched, as far as the counters have been brought here: see `ViewCounts`. A new count is no change of
+  /// the asset: `updatedMilliseconds` stays, and no event tells of it.
+  public internal(set) var views: UInt64
 
-  /// 2: renditions have language, label and the forced mark.
-  private static let version: UInt8 = 2
+  /// 2: renditions have language, label and the forced mark. 3: views.
+  private static let version: UInt8 = 3
 
   func encode() -> [UInt8] {
     var writer = RecordWriter(version: AssetRecord.version)
@@ -144,6 +147,7 @@ public struct AssetRecord: Sendable, Equatable {
     writer.put(list: renditions) { $1.encode(to: &$0) }
     writer.put(optional: reason) { $0.put($1) }
     writer.put(list: defects) { $0.put($1) }
+    writer.put(views)
     return writer.bytes
   }
 
@@ -165,6 +169,7 @@ public struct AssetRecord: Sendable, Equatable {
     renditions = try reader.list { (reader) throws(StoreError) in try RenditionRecord(from: &reader) }
     reason = try reader.optional { (reader) throws(StoreError) in try reader.text() }
     defects = try reader.list { (reader) throws(StoreError) in try reader.text() }
+    views = reader.version >= 3 ? try reader.number() : 0
     try reader.end()
   }
 
@@ -172,7 +177,7 @@ public struct AssetRecord: Sendable, Equatable {
     site: String, id: String, title: String, description: String, tags: [String], privacy: Privacy,
     status: AssetStatus, createdMilliseconds: Int64, updatedMilliseconds: Int64, generation: Generation?,
     source: BlobID?, sourceName: String, mediaType: String, renditions: [RenditionRecord], reason: String?,
-    defects: [String]
+    defects: [String], views: UInt64 = 0
   ) {
     self.site = site
     self.id = id
@@ -190,6 +195,7 @@ public struct AssetRecord: Sendable, Equatable {
     self.renditions = renditions
     self.reason = reason
     self.defects = defects
+    self.views = views
   }
 }
 

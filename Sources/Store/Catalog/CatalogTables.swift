@@ -9,6 +9,7 @@ struct CatalogTables: Sendable {
   let blobs: Table
   let events: Table
   let cursors: Table
+  let views: Table
   let jobs: JobTables
 
   /// Opens the tables, making them in a new index; refuses an index of a newer format.
@@ -38,6 +39,7 @@ struct CatalogTables: Sendable {
     blobs = try transaction.openTable("blobs")
     events = try transaction.openTable("events")
     cursors = try transaction.openTable("cursors")
+    views = try transaction.openTable("views")
     jobs = try JobTables(transaction)
     try transaction.commit()
   }

@@ -15,6 +15,7 @@ internal import Synchronization
 //   blobs         32 bytes                                   BlobRecord
 //   events        sequence, 8 bytes                          Event
 //   cursors       consumer name                              sequence, 8 bytes big-endian
+//   views         site, asset id                             how much of a counter its asset has: Catalog/ViewCounts.swift
 //   jobs, jobs.*  told in Jobs/JobTables.swift
 //
 // The encoding of values and their versions are told in RecordWriter.swift.

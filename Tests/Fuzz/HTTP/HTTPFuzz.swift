@@ -18,5 +18,6 @@ public func fuzzHTTP(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
   HTTPInvariants.checkRanges(text, length: seed < 250 ? UInt64(seed) : .max - UInt64(seed - 250))
   HTTPInvariants.checkDate(text)
   HTTPInvariants.checkJSONString(text)
+  HTTPInvariants.checkCMCD(text)
   return 0
 }
