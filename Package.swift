@@ -75,11 +75,12 @@ let package = Package(
     plugin("Transcode", ["Origin", "Packaging", "Store", "Loop", logging]),
     plugin("Thumbnails", ["Origin", "Packaging", "Store", "Loop", logging]),
     plugin("CDN", ["Origin", "HTTP", "Packaging", "Store", "Loop", "Net", logging]),
+    plugin("Engagement", ["Origin", "HTTP", "Store", "Net", "Loop", logging]),
     .executableTarget(
       name: "headwater",
       dependencies: [
         "Origin", "HTTP", "Store", "HeadersPlugin", "TranscodePlugin", "ThumbnailsPlugin", "CDNPlugin",
-        argumentParser, logging,
+        "EngagementPlugin", argumentParser, logging,
       ],
       path: "Sources/headwater", swiftSettings: strict),
     .executableTarget(
@@ -112,6 +113,9 @@ let package = Package(
     tests(
       "CDNPluginTests",
       ["CDNPlugin", "Origin", "Store", "Loop", "Net", "PluginContract", "Support", logging]),
+    tests(
+      "EngagementPluginTests",
+      ["EngagementPlugin", "Origin", "HTTP", "Store", "Net", "Loop", "PluginContract", "Support"]),
     .target(name: "Support", path: "Tests/Support", swiftSettings: strict),
     tests("EndToEnd", ["Support"]),
   ],

@@ -1,4 +1,5 @@
 import CDNPlugin
+import EngagementPlugin
 import HeadersPlugin
 import Origin
 import ThumbnailsPlugin
@@ -10,4 +11,5 @@ let builtinPlugins = PluginRegistry([
   TranscodePlugin.self,
   ThumbnailsPlugin.self,
   CDNPlugin.self,
+  EngagementPlugin.self,
 ])

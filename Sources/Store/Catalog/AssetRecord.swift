@@ -126,8 +126,8 @@ public struct AssetRecord: Sendable, Equatable {
   /// the asset: `updatedMilliseconds` stays, and no event tells of it.
   public internal(set) var views: UInt64
 
-  /// 2: renditions have language, label and the forced mark. 3: views.
-  private static let version: UInt8 = 3
+  /// 2: renditions have language, label and the forced mark. 4: views.
+  private static let version: UInt8 = 4
 
   func encode() -> [UInt8] {
     var writer = RecordWriter(version: AssetRecord.version)
@@ -169,7 +169,7 @@ public struct AssetRecord: Sendable, Equatable {
     renditions = try reader.list { (reader) throws(StoreError) in try RenditionRecord(from: &reader) }
     reason = try reader.optional { (reader) throws(StoreError) in try reader.text() }
     defects = try reader.list { (reader) throws(StoreError) in try reader.text() }
-    views = reader.version >= 3 ? try reader.number() : 0
+    views = reader.version >= 4 ? try reader.number() : 0
     try reader.end()
   }
 

@@ -134,6 +134,15 @@ for name, text in {
 }.items():
     files["date-" + name] = b"\x00" + text.encode()
 
+for name, text in {
+    "first": 'bl=21300,br=3200,bs,cid="faec5fc2",d=4004,nor="..%2F300kbps%2Ftrack.m4v",ot=v,pr=1.08,sid="6e2fb550",st=v,su',
+    "second": 'bl=(21300;v),br=(3200;v 128;a),nor=("seg-11.m4s" "seg-12.m4s";r="0-9999"),ot=v,sn=7,sta=p,v=2',
+    "query": "a=1&CMCD=br%3D3200%2Cbs%2Csid%3D%226e2f%5C%22b550%22&CMCD=su&b",
+    "events": 'e=ps,sta=p,ts=1767225600123,v=2\ne=t,bsd=(1500;v),ts=2\r\n"\n',
+    "open": 'cid="a,b', "nested": "br=((1;v))", "flags": "su=?0,bs=?1,bg=?2",
+}.items():
+    files["cmcd-" + name] = b"\x00" + text.encode()
+
 folder.mkdir(exist_ok=True)
 for name, content in files.items():
     (folder / name).write_bytes(content)
