@@ -1,3 +1,5 @@
+// `stat` is a part of both: whichever the compiler meets first has its fields.
+internal import CLinux
 internal import Glibc
 
 /// A file descriptor with one owner, closed when that owner goes.
