@@ -52,7 +52,7 @@ struct Warmer: Sendable {
     }
     let master = try path("master.m3u8")
     let links = PlaylistLinks(try await playlist(master))
-    var playlists = chosen(links, isTrend: task.kind == .trend).compactMap {
+    var playlists = Self.chosen(links, isTrend: task.kind == .trend).compactMap {
       ViewerURL.resolve($0, from: master)
     }
     playlists += links.media.compactMap { ViewerURL.resolve($0, from: master) }
@@ -72,10 +72,10 @@ struct Warmer: Sendable {
   }
 
   /// The playlists whose segments are wanted.
-  private func chosen(_ links: PlaylistLinks, isTrend: Bool) -> [String] {
+  static func chosen(_ links: PlaylistLinks, isTrend: Bool) -> [String] {
     var variants = links.variants
     if isTrend {
-      let usual = variants.filter { $0.height.map(Self.usualHeights.contains) ?? false }
+      let usual = variants.filter { $0.height.map(usualHeights.contains) ?? false }
       let best = variants.max { ($0.height ?? 0) < ($1.height ?? 0) }
       variants = usual.isEmpty ? best.map { [$0] } ?? [] : usual
     }

@@ -1,4 +1,6 @@
+import Foundation
 import PluginContract
+import Support
 import Testing
 
 @testable import CDNPlugin
@@ -73,6 +75,23 @@ import Testing
   ])
   func mistakesAreFoundByTheDeclaration(text: String) {
     #expect(!CDNPlugin.declaration.settings.decode(text: text).problems.isEmpty)
+  }
+
+  /// The end of docs/CDN.md is derived from what is declared.
+  @Test func theSettingsAreDocumented() throws {
+    let file = Checkout.root.appending(path: "docs/CDN.md")
+    let text = try String(contentsOf: file, encoding: .utf8)
+    let mark = "## Settings\n\n"
+    let start = try #require(text.range(of: mark)).upperBound
+    let whole = ConfigReference.markdown(plugins: [CDNPlugin.declaration])
+    let reference = whole[try #require(whole.range(of: "### `[plugins.cdn]`")).lowerBound...]
+    if ProcessInfo.processInfo.environment["HEADWATER_REWRITE"] == "1" {
+      try (text[..<start] + reference).write(to: file, atomically: true, encoding: .utf8)
+      return
+    }
+    #expect(
+      text[start...] == reference,
+      "run HEADWATER_REWRITE=1 swift test --filter CDNPluginTests and read the difference")
   }
 
   @Test func withoutEdgesNothingIsJoined() throws {

@@ -145,6 +145,68 @@ import Testing
     }
   }
 
+  /// What a plugin of the same site knows of views.
+  private final class Watched: TrendingSource {
+    static let declaration = PluginDeclaration(
+      name: "watched", summary: "Knows.", settings: ConfigSection("watched", "None."))
+    init() {}
+    init(site: String, settings: ConfigTable) throws(PluginError) {}
+    func join(_ pipeline: inout PipelineBuilder) {}
+    func trending(limit: Int) async throws -> [String] { Array(["b", "a", "c"].prefix(limit)) }
+  }
+
+  @Test func whatIsWatchedIsQueued() async throws {
+    let fixture = try StoreFixture()
+    for id in ["a", "b", "c"] { try fixture.publish(id, id) }
+    try await fixture.withHost { host in
+      // Nobody listens there: what is to be fetched stays in the queue for a while.
+      let text = """
+        trending = 2
+        [[edges]]
+        name = "e"
+        vendor = "varnish"
+        urls = ["http://media.example.com"]
+        servers = ["http://127.0.0.1:1"]
+        prefetch = "requests"
+        """
+      let plugin = try CDNPlugin(site: "demo", settings: CDNFixture.table(text))
+      try plugin.provision(
+        PluginHost(
+          site: "demo", store: host.store, workers: host.workers, loop: host.loop, logger: host.logger,
+          trending: Watched()))
+      let control = try CDNControl(fixture.store, site: "demo", CDNFixture.config(text))
+      let running = Task { await plugin.run() }
+      try await eventually("both are queued") {
+        try control.queue.entries("e", .warm, limit: 10).map(\.task.text) == ["trend b", "trend a"]
+      }
+      running.cancel()
+      await running.value
+      await plugin.shutDown()
+    }
+  }
+
+  /// Names that lead into the machine or to a cloud's metadata are refused when they are resolved, whatever is allowed elsewhere.
+  @Test(arguments: [
+    "http://169.254.169.254", "http://[fd00:ec2::254]", "http://localhost:1", "http://0x7f.1:1",
+  ])
+  func addressesThatNobodyMeans(address: String) async throws {
+    let fixture = try StoreFixture()
+    try await fixture.withHost { host in
+      let text =
+        "[[edges]]\nname = \"e\"\nvendor = \"generic\"\nurls = [\"https://m.example.com\"]\napi = \"\(address)\""
+      let config = try CDNFixture.config(text)
+      let control = try CDNControl(fixture.store, site: "demo", config)
+      _ = try control.purge(wish(["/f/a"]))
+      let sender = EdgeSender(config.edges[0], config, control.queue, host, EdgeMeasures(["e"]))
+      let running = Task { await sender.run() }
+      try await eventually("refused") { try !control.status()[0].standing.isEmpty }
+      #expect(try control.status()[0].standing.contains("net.address-refused"))
+      running.cancel()
+      await running.value
+      sender.client.close()
+    }
+  }
+
   @Test func privateAddressesAreRefusedUnlessAllowed() async throws {
     let api = try ScriptedAPI()
     try await withPlugin(api, "concurrency = 1") { fixture, _, _ in

@@ -36,6 +36,19 @@ import Testing
     #expect(links.segments == ["segment_0000.m4s", "segment_0001.m4s"])
   }
 
+  @Test func whatIsWatchedIsFetchedInTheUsualHeights() {
+    func chosen(_ heights: [Int?], isTrend: Bool = true) -> [String] {
+      var links = PlaylistLinks([])
+      links.variants = heights.map { .init(uri: $0.map { "\($0)p" } ?? "sound", height: $0) }
+      return Warmer.chosen(links, isTrend: isTrend)
+    }
+    #expect(chosen([240, 720, 1080, 2160, 720]) == ["720p", "1080p"])
+    #expect(chosen([240, 480]) == ["480p"])
+    #expect(chosen([nil]) == ["sound"])
+    #expect(chosen([]) == [])
+    #expect(chosen([240, 720, nil], isTrend: false) == ["240p", "720p", "sound"])
+  }
+
   @Test(arguments: [
     ("segment_0000.m4s", "/v/a/g/1/720p/segment_0000.m4s"),
     ("../../../master.m3u8?x=../y", "/v/a/master.m3u8?x=../y"), ("/f/a", "/f/a"),

@@ -121,7 +121,7 @@ extension EndToEnd {
     @Test(.enabled(if: EdgeCache.Kind.varnish.isInstalled, "Varnish is not installed"))
     func theFirstViewerOfANewAssetHitsTheCache() throws {
       let (server, edge) = try Self.start(.varnish, "prefetch = \"requests\"\nverify = true")
-      try server.importAsset("film", Fixtures.path("minute.mp4"))
+      try server.importAsset("film", Fixtures.path("h264-aac-2997.mp4"))
       try Self.eventually("it is warm") {
         try Self.isSettled(server) && (Self.status(server)["warmed_requests"] as? Int ?? 0) > 0
       }

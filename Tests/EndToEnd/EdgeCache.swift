@@ -98,7 +98,7 @@ final class EdgeCache: Sendable {
     .replacing("127.0.0.1:8080", with: "127.0.0.1:\(server.port)")
     .replacing("CHANGE-ME", with: token)
     if kind == .refreshing {
-      shipped = shipped.split(separator: "\n").filter { !$0.contains("proxy_cache_purge") }.joined(
+      shipped = shipped.split(separator: "\n").filter { !$0.hasSuffix("# purge") }.joined(
         separator: "\n")
     }
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -198,6 +198,6 @@ final class EdgeCache: Sendable {
 
   /// Whether an answer came out of the cache.
   func isHit(_ answer: RawResponse) -> Bool {
-    kind == .trafficServer ? answer["Via"]?.contains("[cH") == true : answer["X-Cache"] == "HIT"
+    kind == .trafficServer ? answer["Via"]?.contains(/\[c[HR]/) == true : answer["X-Cache"] == "HIT"
   }
 }

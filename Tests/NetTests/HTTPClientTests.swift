@@ -117,6 +117,20 @@ import Testing
     }
   }
 
+  /// It is bounded all the same.
+  @Test func aBodyMayBeCountedInsteadOfKept() async throws {
+    let server = try ScriptedServer()
+    try await withClient { client in
+      var request = Self.get(server.url("/large?bytes=3000000"))
+      request.keepsBody = false
+      request.mostResponseBytes = 3_000_000
+      let response = try await client.response(to: request)
+      #expect(response.body.isEmpty && response.bodyBytes == 3_000_000)
+      request.url = server.url("/large-chunks")
+      #expect(await client.failure(request) == .responseTooLarge)
+    }
+  }
+
   @Test func nobodyListens() async throws {
     let port = try Canary().port
     try await withClient { client in

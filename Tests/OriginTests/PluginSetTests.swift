@@ -71,6 +71,25 @@ final class SecondJournalingPlugin: JournalingPlugin, @unchecked Sendable {
   override class var declaration: PluginDeclaration { declaration(named: "second") }
 }
 
+/// Knows what is watched, and journals what its host offers.
+final class WatchedPlugin: TrendingSource {
+  static let declaration = JournalingPlugin.declaration(named: "watched")
+  private let journal: Journal?
+
+  init(site: String, settings: ConfigTable) throws(PluginError) {
+    let key = settings.string("journal")
+    journal = JournalingPlugin.journals.withLock { $0[key] }
+  }
+
+  func provision(_ host: PluginHost) throws(PluginError) {
+    let signs = host.signer == nil ? "nothing" : "URLs"
+    journal?.note("\(host.site) signs \(signs), trending is known: \(host.trending != nil)")
+  }
+
+  func join(_ pipeline: inout PipelineBuilder) {}
+  func trending(limit: Int) async throws -> [String] { ["film"] }
+}
+
 @Suite struct PluginRegistryTests {
   @Test func keepsItsOrderAndFindsByName() {
     let registry = PluginRegistry([SecondJournalingPlugin.self, JournalingPlugin.self])
@@ -135,6 +154,23 @@ final class SecondJournalingPlugin: JournalingPlugin, @unchecked Sendable {
     site.addFields(to: &fields, for: AnswerInfo(site: "a", kind: .file))
     let marks = fields.fields.filter { $0.name == "X-Mark" }.map { String(decoding: $0.value, as: UTF8.self) }
     #expect(marks == ["a/journaling", "a/second"])
+  }
+
+  @Test func theHostOffersWhatTheSiteHas() async throws {
+    let (name, journal) = journal()
+    let registry = PluginRegistry([WatchedPlugin.self])
+    let set = try PluginSet(
+      OriginFixture.configuration([
+        try OriginFixture.siteConfiguration(
+          "[plugins.watched]\njournal = \"\(name)\"\n", name: "a", plugins: registry.declarations)
+      ]), registry)
+    let fixture = try StoreFolder()
+    try await withLoop { loop, workers in
+      try await set.provision(
+        on: loop, store: fixture.store, workers: workers, logger: OriginFixture.logger)
+      await set.stop()
+    }
+    #expect(journal.entries == ["a signs nothing, trending is known: true"])
   }
 
   @Test func refusedSettingsNameSiteAndPlugin() throws {
