@@ -21,10 +21,14 @@ public struct HTTPRequest: Sendable, Hashable {
   public var fields: [HTTPField]
   /// `nil`: none. An empty one has a length of 0.
   public var body: [UInt8]?
+  /// The body of a PUT, in the place of `body`.
+  public var file: HTTPBodyFile?
   /// Until the connection stands, TLS included.
   public var connectTimeoutMilliseconds: UInt64 = 5_000
   /// For all of it, from the call to the last byte, the wait in the client's queue included.
   public var timeoutMilliseconds: UInt64 = 30_000
+  /// How long nothing may come or go before the request has timed out, in seconds; 0: that does not matter.
+  public var stallTimeoutSeconds = 0
   /// A longer body ends the request with ``HTTPClientError/Code/responseTooLarge``.
   public var mostResponseBytes = 1 << 20
   /// False: the body is read to its end and counted, but not kept. For requests that are made for their effect.
@@ -44,6 +48,9 @@ public struct HTTPRequest: Sendable, Hashable {
   var complaint: String? {
     guard !method.isEmpty, method.utf8.allSatisfy(Self.isToken) else { return "the method is not a token" }
     guard method != "HEAD" || body == nil else { return "HEAD has no body" }
+    guard file == nil || method == "PUT" && body == nil && mostRedirects == 0 else {
+      return "a file is the only body of a PUT that is not redirected"
+    }
     guard url.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
       return "the URL has characters that must be percent-encoded"
     }
@@ -66,6 +73,24 @@ public struct HTTPRequest: Sendable, Hashable {
     default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
     }
   }
+}
+
+/// The first bytes of an open file as a body of any length: read on the client's loop as they are sent, so from a disk that
+/// does not keep the loop waiting, or on a loop that nothing else waits for.
+public final class HTTPBodyFile: Sendable, Hashable {
+  public let descriptor: Int32
+  public let sizeBytes: UInt64
+  private let owner: any Sendable
+
+  /// - Parameter owner: what keeps the descriptor open.
+  public init(descriptor: Int32, sizeBytes: UInt64, owner: any Sendable) {
+    self.descriptor = descriptor
+    self.sizeBytes = sizeBytes
+    self.owner = owner
+  }
+
+  public static func == (left: HTTPBodyFile, right: HTTPBodyFile) -> Bool { left === right }
+  public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
 }
 
 /// The final answer of a server; any status is an answer.

@@ -19,6 +19,8 @@ final class Transfer {
   private var fieldList: UnsafeMutablePointer<curl_slist>?
   private let message = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
   private var body: UnsafeMutableRawBufferPointer?
+  /// How much of the request's file was given to libcurl.
+  private var fileOffset: UInt64 = 0
   private var received: [UInt8] = []
   private var receivedBytes = 0
   private var fields: [HTTPField] = []
@@ -79,6 +81,10 @@ final class Transfer {
       CURLOPT_CONNECTTIMEOUT_MS,
       Int(clamping: max(1, min(request.connectTimeoutMilliseconds, timeoutMilliseconds))))
     set(CURLOPT_TIMEOUT_MS, Int(clamping: max(1, timeoutMilliseconds)))
+    if request.stallTimeoutSeconds > 0 {
+      set(CURLOPT_LOW_SPEED_LIMIT, 1)
+      set(CURLOPT_LOW_SPEED_TIME, request.stallTimeoutSeconds)
+    }
     codes.append(hw_curl_set_length(easy, CURLOPT_MAXFILESIZE_LARGE, curl_off_t(request.mostResponseBytes)))
     // No signals, no environment, and no thread joined when a transfer ends while its name is being resolved: that would
     // stop the loop for as long as the resolver takes.
@@ -129,6 +135,16 @@ final class Transfer {
       setPointer(CURLOPT_POSTFIELDS, memory.baseAddress)
       hw_curl_set_length(easy, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(bytes.count))
       natural = "POST"
+    } else if let file = request.file {
+      setNumber(CURLOPT_UPLOAD, 1)
+      hw_curl_set_length(easy, CURLOPT_INFILESIZE_LARGE, curl_off_t(clamping: file.sizeBytes))
+      let owner = Unmanaged.passUnretained(self).toOpaque()
+      hw_curl_set_read(easy) { Transfer.read($0, $1 * $2, $3) }
+      setPointer(CURLOPT_READDATA, owner)
+      // A kept connection that turns out to be closed has taken some of it.
+      hw_curl_set_seek(easy) { Transfer.seek($0, $1, $2) }
+      setPointer(CURLOPT_SEEKDATA, owner)
+      natural = "PUT"
     } else {
       natural = request.method == "HEAD" ? "HEAD" : "GET"
       setNumber(natural == "HEAD" ? CURLOPT_NOBODY : CURLOPT_HTTPGET, 1)
@@ -197,6 +213,30 @@ final class Transfer {
     return socket(
       address.pointee.family, address.pointee.socktype | Int32(SOCK_CLOEXEC.rawValue),
       address.pointee.protocol)
+  }
+
+  private static func read(
+    _ buffer: UnsafeMutablePointer<CChar>?, _ count: Int, _ owner: UnsafeMutableRawPointer?
+  ) -> Int {
+    guard let buffer, let owner else { return Int(CURL_READFUNC_ABORT) }
+    let transfer = Unmanaged<Transfer>.fromOpaque(owner).takeUnretainedValue()
+    guard let file = transfer.request.file else { return Int(CURL_READFUNC_ABORT) }
+    let wanted = Int(clamping: min(UInt64(count), file.sizeBytes - min(file.sizeBytes, transfer.fileOffset)))
+    var done = -1
+    repeat {
+      done = pread(file.descriptor, buffer, wanted, off_t(clamping: transfer.fileOffset))
+    } while done < 0 && errno == EINTR
+    guard done >= 0 else { return Int(CURL_READFUNC_ABORT) }
+    transfer.fileOffset += UInt64(done)
+    return done
+  }
+
+  private static func seek(
+    _ owner: UnsafeMutableRawPointer?, _ offset: curl_off_t, _ origin: Int32
+  ) -> Int32 {
+    guard let owner, origin == SEEK_SET, offset >= 0 else { return CURL_SEEKFUNC_FAIL }
+    Unmanaged<Transfer>.fromOpaque(owner).takeUnretainedValue().fileOffset = UInt64(offset)
+    return CURL_SEEKFUNC_OK
   }
 
   private static func received(

@@ -1,3 +1,4 @@
+import Glibc
 import Loop
 import Support
 import Testing
@@ -50,6 +51,46 @@ import Testing
       #expect(empty.body.isEmpty && empty.field("X-Got-Content-Length") == "0")
       let bare = try await client.response(to: HTTPRequest("DELETE", server.url("/echo")))
       #expect(bare.field("X-Method") == "DELETE" && bare.field("X-Got-Content-Length") == nil)
+    }
+  }
+
+  @Test func aFileIsABodyOfAnyLength() async throws {
+    let server = try ScriptedServer()
+    let folder = try TemporaryFolder("body")
+    let bytes = (0..<700_000).map { UInt8(truncatingIfNeeded: $0 &* 11) }
+    let descriptor = open(try folder.write("file", bytes), O_RDONLY | O_CLOEXEC)
+    defer { close(descriptor) }
+    try await withClient { client in
+      for count in [0, 1, 65_536, bytes.count] {
+        var request = HTTPRequest("PUT", server.url("/echo"))
+        request.file = HTTPBodyFile(
+          descriptor: descriptor, sizeBytes: UInt64(count), owner: folder)
+        let response = try await client.response(to: request)
+        #expect(response.body == Array(bytes.prefix(count)) && response.field("X-Method") == "PUT")
+        #expect(response.field("X-Got-Content-Length") == "\(count)")
+        #expect(response.field("X-Got-Expect") == nil && response.field("X-Got-Transfer-Encoding") == nil)
+      }
+      var post = HTTPRequest("POST", server.url("/echo"))
+      post.file = HTTPBodyFile(descriptor: descriptor, sizeBytes: 1, owner: folder)
+      let refused = await #expect(throws: HTTPClientError.self) { try await client.response(to: post) }
+      #expect(refused?.code == .requestInvalid)
+      // One that has become shorter, or can't be read, is no whole body.
+      var broken = HTTPRequest("PUT", server.url("/echo"))
+      broken.timeoutMilliseconds = 20_000
+      broken.file = HTTPBodyFile(descriptor: -1, sizeBytes: 10, owner: folder)
+      await #expect(throws: HTTPClientError.self) { try await client.response(to: broken) }
+    }
+  }
+
+  @Test func whatStallsTimesOut() async throws {
+    let server = try ScriptedServer()
+    try await withClient { client in
+      var request = HTTPRequest("GET", server.url("/hang"))
+      request.stallTimeoutSeconds = 1
+      request.timeoutMilliseconds = 60_000
+      let begun = ContinuousClock.now
+      let error = await #expect(throws: HTTPClientError.self) { try await client.response(to: request) }
+      #expect(error?.code == .timedOut && ContinuousClock.now - begun < .seconds(40))
     }
   }
 
