@@ -29,6 +29,7 @@ enum {
   clinux_limit_cpu_seconds = 0,
   clinux_limit_file_bytes = 1,
   clinux_limit_core_bytes = 4,
+  clinux_limit_processes = 6,
   clinux_limit_files = 7,
   clinux_limit_memory_bytes = 9,
 };

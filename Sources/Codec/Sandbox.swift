@@ -74,6 +74,8 @@ public enum Sandbox {
     signal(SIGPIPE, SIG_IGN)
     _ = clinux_limit(Int32(clinux_limit_core_bytes), 0)
     _ = clinux_limit(Int32(clinux_limit_files), UInt64(end))
+    // Of the user, threads included: what is left to those who may start some. It does not bind root.
+    _ = clinux_limit(Int32(clinux_limit_processes), 4096)
     _ = clinux_limit(Int32(clinux_limit_memory_bytes), limits.memoryBytes)
     _ = clinux_limit(Int32(clinux_limit_cpu_seconds), limits.cpuSeconds)
     _ = clinux_limit(Int32(clinux_limit_file_bytes), limits.outputBytes)

@@ -17,7 +17,7 @@ enum MediaCommand {
            headwater-media survey --demuxer NAME [--track ID] [LIMITS] 3<INPUT 5>REPORT
            headwater-media transcode|transcode-audio --demuxer NAME --request JSON [LIMITS] 3<INPUT 4<>OUTPUT 5>REPORT
            headwater-media stills [LIMITS] 3<ORDER 4<>OUTPUT 5>REPORT
-           headwater-media sandbox-check
+           headwater-media sandbox-check [--file PATH --port N [--threads yes] [LIMITS] 3<INPUT 4<>OUTPUT 5>REPORT]
     limits: [--memory-bytes N] [--cpu-seconds N] [--output-bytes N] [--nice N] [--require-sandbox]
 
     """
@@ -37,6 +37,12 @@ enum MediaCommand {
       guard let options = MediaOptions(arguments.dropFirst(), own: []) else { break }
       return StillsCommand.run(options)
     case "sandbox-check" where arguments.count == 1: return SandboxCheck.run()
+    case "sandbox-check":
+      guard let options = MediaOptions(arguments.dropFirst(), own: ["--file", "--port", "--threads"]),
+        let file = options.own["--file"], let port = options.own["--port"].flatMap({ UInt16($0) })
+      else { break }
+      return SandboxSiege.run(
+        options, file: file, port: port, allowsThreads: options.own["--threads"] == "yes")
     default: break
     }
     write(Array(usage.utf8), to: STDERR_FILENO)

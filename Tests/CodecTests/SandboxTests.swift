@@ -26,6 +26,65 @@ struct SandboxTests {
       ])
   }
 
+  /// A program that was taken over, behind all layers, in both forms of the sandbox.
+  @Test(arguments: [false, true]) func aWholeSandboxHolds(allowsThreads: Bool) throws {
+    let folder = try TemporaryFolder("siege")
+    let canary = try Canary()
+    let index = try folder.write("data.mdb", text: "the index")
+    let limitBytes = 3 << 20
+    let ended = try Command.run(
+      "sh",
+      [
+        "-c",
+        #"program=$0 out=$1; shift; "$program" sandbox-check "$@" 3</dev/null 4<>"$out" 5>/dev/null; echo "status $?""#,
+        Remuxed.program, folder.path("out"), "--file", index, "--port", "\(canary.port)", "--output-bytes",
+        "\(limitBytes)", "--threads", allowsThreads ? "yes" : "no",
+      ])
+    // The shell is the parent.
+    #expect(ended.status == 0 && ended.lines.last == "status 0", "\(ended.text)\(ended.errors)")
+    let refused = ended.lines.filter { $0.contains(": refused (") }.map { $0.prefix { $0 != ":" } }
+    #expect(refused.count == 26 && ended.lines.count == 27, "\(ended.text)")
+    for attempt in [
+      "read a file", "read /etc/passwd", "connect", "run a program", "start processes", "trace the parent",
+      "kill the parent", "ask by io_uring", "write 10 GB",
+    ] { #expect(refused.contains(attempt[...]), "\(attempt)") }
+    #expect(canary.visits == 0)
+    #expect(String(decoding: try bytes(ofFile: index), as: UTF8.self) == "the index")
+    #expect(try bytes(ofFile: folder.path("out")).count == limitBytes)
+  }
+
+  /// What libav would follow to other files and hosts, under names and beginnings of media. What they name is a pipe that nobody
+  /// writes to, where opening it would wait for ever, and a port of somebody who counts visits.
+  @Test func playlistsInDisguiseOpenNothing() throws {
+    let folder = try TemporaryFolder("disguise")
+    let canary = try Canary()
+    let pipe = folder.path("secret.ts")
+    #expect(try Command.run("mkfifo", [pipe]).status == 0)
+    for (name, text) in Disguise.texts(file: pipe, port: canary.port) {
+      let path = try folder.write("\(name).mp4", text)
+      for demuxer in ["mov", "matroska", "mpegts", "avi", "hls", "concat", "dash", "sdp", "mpegvideo"] {
+        for command in [["survey"], ["remux"], ["transcode-audio", "--request", Self.sound]] {
+          let ended = try Command.run(
+            "sh",
+            [
+              "-c", #"program=$0 in=$1 out=$2; shift 2; exec "$program" "$@" 3<"$in" 4<>"$out" 5>&1"#,
+              Remuxed.program, path, folder.path("out"),
+            ] + command + ["--demuxer", demuxer], timeout: .seconds(30))
+          // A report of a failure, or of nothing found.
+          #expect(
+            ended.status == 0, "\(name) as \(demuxer) by \(command[0]): \(ended.status) \(ended.errors)")
+          #expect(
+            ended.text.contains("\"failure\":{") || ended.text.contains("\"kept\":[]"),
+            "\(name) as \(demuxer) by \(command[0]): \(ended.text)")
+        }
+      }
+    }
+    #expect(canary.visits == 0)
+  }
+
+  private static let sound =
+    #"{"bitsPerSecond":128000,"mostChannels":2,"zeroMicroseconds":0}"#
+
   /// Playlists that libav would follow to other files, as uploads with the look of media.
   @Test(arguments: ["hls", "concat", "dash", "sdp", "mov", "image2", ""])
   func onlyTheListedContainersAreRead(demuxer: String) throws {
