@@ -104,7 +104,7 @@ let package = Package(
         "Origin", "HTTP", "Packaging", "Store", "Loop", "HeadersPlugin", "PluginContract", "Net", "Support",
         logging,
       ],
-      exclude: ["ConfigCases"]),
+      exclude: ["ConfigCases", "unsteady-origin.py"]),
     tests("HeadersPluginTests", ["HeadersPlugin", "Origin", "Store", "PluginContract"]),
     tests(
       "TranscodePluginTests",

@@ -55,7 +55,10 @@ struct AssetsCommand: ParsableCommand {
             .notFound, operation: "show asset", message: "site \(site.name) has no asset \(id)", context: id)
         }
         var row = AssetRow(asset)
-        let jobs = try store.jobs(JobFilter(site: site.name, asset: id), limit: 100)
+        let filter = JobFilter(site: site.name, asset: id)
+        let jobs = try options.openQueue(configuration, store).ask { queue throws(JobQueueError) in
+          try await queue.jobs(filter, before: nil, limit: 100)
+        }
         row.jobs = jobs.isEmpty ? nil : jobs.map { JobRow($0) }
         if json { return Terminal.json(row) }
         Terminal.line("id          \(row.id)")
@@ -153,7 +156,7 @@ extension Privacy {
 /// Turns a store's error into one line on standard error and exit 1.
 enum Failure {
   static func report(_ body: () throws -> Void) throws {
-    do { try body() } catch let error as StoreError {
+    do { try body() } catch  where error is StoreError || error is JobQueueError {
       Terminal.error("\(error)")
       throw ExitCode.failure
     }

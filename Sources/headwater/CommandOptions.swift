@@ -22,16 +22,27 @@ struct CommandOptions: ParsableArguments {
 
   /// The store the configuration names, open.
   ///
-  /// - Parameter checksWholeIndex: however large it is; for what runs long or is there to find damage.
-  func openStore(_ configuration: Configuration, checksWholeIndex: Bool = false) throws -> Store {
+  /// - Parameters:
+  ///   - path: of another storage folder than the configuration names.
+  ///   - checksWholeIndex: however large it is; for what runs long or is there to find damage.
+  func openStore(
+    _ configuration: Configuration, path: String? = nil, checksWholeIndex: Bool = false
+  ) throws -> Store {
     var storeOptions = StoreOptions(configuration.server.store)
     if checksWholeIndex { storeOptions.indexCheckLimitBytes = .max }
     do throws(StoreError) {
-      return try Store(path: configuration.server.storage, options: storeOptions)
+      return try Store(path: path ?? configuration.server.storage, options: storeOptions)
     } catch {
       Terminal.error("\(error)")
       throw ExitCode.failure
     }
+  }
+}
+
+extension CommandOptions {
+  /// The job queue that the configuration names; the store is opened only where the queue is in it.
+  func openQueue(_ configuration: Configuration, _ store: Store? = nil) throws -> JobQueueAccess {
+    try JobQueueAccess(configuration.server.jobs) { try store ?? openStore(configuration) }
   }
 }
 

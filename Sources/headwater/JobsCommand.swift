@@ -38,12 +38,16 @@ struct JobsCommand: ParsableCommand {
     @Flag(help: "Print JSON objects, one a line.") var json = false
 
     func run() throws {
-      let store = try options.openStore(try options.load())
+      let queue = try options.openQueue(try options.load())
+      let filter = selection.filter
       try Failure.report {
         var left = limit == 0 ? Int.max : limit
         var last: UInt64?
         while left > 0 {
-          let page = try store.jobs(selection.filter, before: last, limit: min(left, 500))
+          let (before, limit) = (last, min(left, 500))
+          let page = try queue.ask { queue throws(JobQueueError) in
+            try await queue.jobs(filter, before: before, limit: limit)
+          }
           for job in page { if json { Terminal.json(JobRow(job)) } else { Terminal.line(JobRow(job).line) } }
           guard let end = page.last else { return }
           last = end.sequence
@@ -60,9 +64,11 @@ struct JobsCommand: ParsableCommand {
     @Argument(help: "The job's id.") var id: String
 
     func run() throws {
-      let store = try options.openStore(try options.load())
+      let queue = try options.openQueue(try options.load())
       try Failure.report {
-        guard let job = try store.job(try JobsCommand.parse(id)) else { throw JobsCommand.absent(id) }
+        guard let job = try JobsCommand.job(try JobsCommand.parse(id), in: queue) else {
+          throw JobsCommand.absent(id)
+        }
         let row = JobRow(job, isWhole: true)
         if json { return Terminal.json(row) }
         func line(_ name: String, _ value: String?) {
@@ -103,8 +109,7 @@ struct JobsCommand: ParsableCommand {
     @Argument(help: "Ids of jobs.") var ids: [String]
 
     func run() throws {
-      let store = try options.openStore(try options.load())
-      try JobsCommand.change(ids) { id throws(StoreError) in try store.retryJob(id) }
+      try JobsCommand.change(ids, options) { queue, id throws(JobQueueError) in try await queue.retry(id) }
     }
   }
 
@@ -115,8 +120,7 @@ struct JobsCommand: ParsableCommand {
     @Argument(help: "Ids of jobs.") var ids: [String]
 
     func run() throws {
-      let store = try options.openStore(try options.load())
-      try JobsCommand.change(ids) { id throws(StoreError) in try store.cancelJob(id) }
+      try JobsCommand.change(ids, options) { queue, id throws(JobQueueError) in try await queue.cancel(id) }
     }
   }
 
@@ -136,12 +140,20 @@ struct JobsCommand: ParsableCommand {
     StoreError(.notFound, operation: "find job", message: "there is no such job (any more)", context: id)
   }
 
+  static func job(_ id: JobID, in queue: JobQueueAccess) throws -> JobRecord? {
+    try queue.ask { queue throws(JobQueueError) in try await queue.job(id) }
+  }
+
   private static func change(
-    _ ids: [String], _ body: (JobID) throws(StoreError) -> JobRecord?
+    _ ids: [String], _ options: CommandOptions,
+    _ body: @escaping @Sendable (any JobQueue, JobID) async throws(JobQueueError) -> JobRecord?
   ) throws {
+    let queue = try options.openQueue(try options.load())
     try Failure.report {
-      for id in ids {
-        guard let job = try body(try parse(id)) else { throw absent(id) }
+      for text in ids {
+        let id = try parse(text)
+        let changed = try queue.ask { queue throws(JobQueueError) in try await body(queue, id) }
+        guard let job = changed else { throw absent(text) }
         Terminal.line(JobRow(job).line)
       }
     }

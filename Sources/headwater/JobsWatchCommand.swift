@@ -24,22 +24,30 @@ extension JobsCommand {
     @Argument(help: "Ids of jobs.") var ids: [String] = []
 
     func run() throws {
-      let store = try options.openStore(try options.load())
+      let queue = try options.openQueue(try options.load())
       try Failure.report {
         let wanted = try ids.map { try JobsCommand.parse($0) }
-        for id in wanted where try store.job(id) == nil { throw JobsCommand.absent("\(id)") }
+        for id in wanted where try JobsCommand.job(id, in: queue) == nil { throw JobsCommand.absent("\(id)") }
         var filter = selection.filter
         filter.states = filter.states ?? [.pending, .processing]
+        let living = filter
         var seen: [JobID: JobRecord] = [:]
         var shownBars = 0
         var hasFailed = false
         var looks = 0
         while true {
           // Those that ended since are no longer in the list, so what was seen alive is asked for by name.
-          var jobs = try wanted.isEmpty ? store.jobs(filter, before: nil, limit: Self.followed) : []
+          var jobs: [JobRecord] = []
+          if wanted.isEmpty {
+            jobs = try queue.ask { queue throws(JobQueueError) in
+              try await queue.jobs(living, before: nil, limit: Self.followed)
+            }
+          }
           let listed = Set(jobs.map(\.id))
           let named = wanted.isEmpty ? seen.values.filter { $0.state.isAlive }.map(\.id) : wanted
-          for id in named where !listed.contains(id) { if let job = try store.job(id) { jobs.append(job) } }
+          for id in named where !listed.contains(id) {
+            if let job = try JobsCommand.job(id, in: queue) { jobs.append(job) }
+          }
           clear(&shownBars)
           for job in jobs.sorted(by: { $0.sequence < $1.sequence }) {
             let before = seen.updateValue(job, forKey: job.id)

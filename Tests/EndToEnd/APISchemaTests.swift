@@ -35,6 +35,9 @@ extension EndToEnd {
       [[operations]]
       include-name = "PUT /blob/{sha256}"
       checks.positive_data_acceptance.expected-statuses = ["2xx", "422"]
+      [[operations]]
+      include-name = "POST /api/v1/jobs/{id}/finish"
+      checks.positive_data_acceptance.expected-statuses = ["404"]
 
       """
 

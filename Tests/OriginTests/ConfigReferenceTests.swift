@@ -91,6 +91,8 @@ import Testing
   @Test func everyKeyHasAnEffect() throws {
     let environment = ["K": "secret"]
     for (path, key) in Self.keys(of: ServerConfiguration.schema) where path.first != "tls" {
+      // Secrets stand in files: `JobsConfigurationTests`.
+      if case .secret = key.kind { continue }
       let result = ServerConfiguration.schema.decode(text: "\(path.text) = \(key.example)")
       #expect(result.problems.isEmpty, "\(path.text) = \(key.example)")
       #expect(ServerConfiguration(result.table, base: "") != ServerConfiguration.defaults, "\(path.text)")

@@ -68,7 +68,9 @@ import Testing
     for _ in 0..<3 { #expect(try TestClient.get("/f/a.txt", from: server.address).text == "hello") }
     #expect(try TestClient.get("/f/none", from: server.address).status == 404)
     #expect(try TestClient.get("/f/a b", from: server.address).status == 400)
-    let text = try server.onLoop { [server] origin in Metrics.text(server.state, origin.snapshot) }
+    let text = try server.onLoop { [server] origin in
+      Metrics.text(server.state, origin.snapshot, JobQueueFigures())
+    }
     let families = try Self.parse(text)
     for (name, family) in families {
       #expect(name.hasPrefix("headwater_"))

@@ -143,10 +143,12 @@ final class TestClient {
   /// One request with `Connection: close`, and everything that came back.
   static func get(
     _ path: String, from address: SocketAddress, method: String = "GET", fields: String = "",
-    receiveBufferBytes: Int32? = nil, readBytes: Int = 1 << 18
+    body: [UInt8] = [], receiveBufferBytes: Int32? = nil, readBytes: Int = 1 << 18
   ) throws -> Answer {
     let client = try TestClient(address, receiveBufferBytes: receiveBufferBytes)
-    try client.send("\(method) \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\(fields)\r\n")
+    let length = body.isEmpty ? "" : "Content-Length: \(body.count)\r\n"
+    let head = "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\(length)\(fields)\r\n"
+    try client.send(head + String(decoding: body, as: UTF8.self))
     return try Answer(client.readAll(atMost: readBytes).bytes)
   }
 

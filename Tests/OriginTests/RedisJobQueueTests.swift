@@ -51,6 +51,60 @@ import Testing
     #expect(late == .lost)
   }
 
+  /// The catalog is not in Redis: a worker may die, be stopped, or get no answer between the change of an asset and the end of
+  /// its job.
+  @Test func aChangeHappensOnceAndNotOverALaterOne() async throws {
+    let bench = try Contract.Bench(.redis, leaseMilliseconds: 500)
+    func blob(_ text: String) throws -> BlobID {
+      let writer = try bench.store.blobs.makeWriter()
+      try writer.write(Array(text.utf8))
+      return try writer.finish().id
+    }
+    func renditions() throws -> [BlobID] {
+      try bench.store.read { reader throws(StoreError) in try reader.asset(site: "demo", id: "film") }?
+        .renditions.map(\.blob) ?? []
+    }
+    func events() throws -> Int { try bench.store.events(after: 0, limit: 1000).count }
+    let source = try blob("source")
+    try bench.store.publishAsset(AssetDraft(site: "demo", id: "film", status: .ready, source: source))
+    func result(_ made: BlobID) -> JobResult {
+      JobResult(
+        change: .renditions(
+          asset: "film", ifSource: source, add: [RenditionRecord(name: "file", kind: .file, blob: made)]))
+    }
+    try await bench.add(Contract.draft("k", asset: "film"))
+    let first = try await bench.claimed()
+    // Applied, and then its worker is stopped before it can say so; somebody else does the job again.
+    let (early, late) = (try blob("early"), try blob("late"))
+    #expect(try bench.store.applyJobResult(result(early), of: first) == .applied)
+    let before = try events()
+    #expect(try bench.store.applyJobResult(result(early), of: first) == .applied)
+    #expect(try events() == before, "the same end again changes nothing")
+    let second = try #require(try await bench.claimLater())
+    let ending = try await bench.queue.finish(second.id, fence: second.fence, result(late))
+    #expect(ending == .completed && second.fence > first.fence)
+    #expect(try renditions() == [late])
+    let after = try events()
+    #expect(try bench.store.applyJobResult(result(early), of: first) == .lost)
+    let woken = try await bench.queue.finish(first.id, fence: first.fence, result(early))
+    let again = try await bench.queue.finish(second.id, fence: second.fence, result(late))
+    #expect(woken == .lost && again == .completed)
+    #expect(try renditions() == [late] && events() == after)
+    // What the store has written down of it goes with time.
+    #expect(try bench.store.job(first.id)?.state == .completed)
+    #expect(try bench.store.purgeJobs(olderThanMilliseconds: -1) == 1)
+  }
+
+  @Test func fencesGrowEvenWhereRedisHasLostAll() async throws {
+    let bench = try Contract.Bench(.redis)
+    try await bench.add(Contract.draft("k"))
+    let first = try await bench.claimed()
+    try bench.server?.command("flushall")
+    try await bench.add(Contract.draft("k"))
+    let second = try await bench.claimed()
+    #expect(second.id == first.id && second.attempt == 1 && second.fence > first.fence)
+  }
+
   @Test func oldJobsGoUnlessTheyAreNeeded() async throws {
     let bench = try Contract.Bench(.redis)
     let queue = try #require(bench.queue as? RedisJobQueue)

@@ -58,6 +58,16 @@ public final class BackgroundCommand: Sendable {
     return found ?? nil
   }
 
+  /// The first whole line so far of either output that has a text in it; waits like ``line(startingWith:_:)``.
+  public func line(containing text: String, _ timeout: Duration = .seconds(10)) -> String? {
+    let found: String?? = child.wait(until: .now + timeout) { state in
+      let lines = Self.lines(state.output, state.errors, "").map { String(decoding: $0, as: UTF8.self) }
+      if let line = lines.first(where: { $0.contains(text) }) { return .some(line) }
+      return state.status != nil && state.openPipes == 0 ? .some(nil) : nil
+    }
+    return found ?? nil
+  }
+
   /// Lines so far of either output that start with `prefix`.
   public func lines(startingWith prefix: String) -> [String] {
     let written = child.written

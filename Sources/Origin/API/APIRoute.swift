@@ -21,6 +21,10 @@ public struct APIRoute: Sendable {
   public enum Access: Sendable {
     /// Whoever holds one of the site's API tokens.
     case token
+    /// The same, and workers on other machines.
+    case tokenOrWorker
+    /// Workers on other machines alone.
+    case worker
     /// Everybody: for what players send.
     case anyone
   }

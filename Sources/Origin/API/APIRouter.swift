@@ -70,9 +70,12 @@ final class APIRouter: Sendable {
     let asked = request.method == .head ? Method.get : request.method
     let found = matching.first { $0.route.method == asked }
     var tokenID: String?
-    if (found ?? first).route.access == .token {
-      if tokens.isEmpty, Self.owns(path.span) { return .refusal(.noSuchCall) }
-      switch BearerToken.verdict(request, tokens) {
+    let access = (found ?? first).route.access
+    if access != .anyone {
+      let known = access == .worker ? [] : tokens
+      let worker = access == .token ? nil : site.workerToken
+      if known.isEmpty, worker == nil, Self.owns(path.span) { return .refusal(.noSuchCall) }
+      switch BearerToken.verdict(request, known, worker: worker) {
       case .absent: return .refusal(.tokenRequired(site.name))
       case .unknown: return .refusal(.tokenUnknown(site.name))
       case .known(let id): tokenID = id

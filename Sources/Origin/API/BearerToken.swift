@@ -11,14 +11,16 @@ enum BearerToken {
   }
 
   /// Every token is compared, in constant time, so that timing tells neither which nor how much fits.
+  /// - Parameter worker: the token of workers, where it opens what is asked for.
   static func verdict(
-    _ request: borrowing RequestHead, _ tokens: [SiteConfiguration.Credential]
+    _ request: borrowing RequestHead, _ tokens: [SiteConfiguration.Credential], worker: Secret? = nil
   ) -> Verdict {
     guard request.fieldCount(of: .authorization) == 1, let field = request.field(.authorization),
       let shown = token(field)
     else { return .absent }
     var found: String?
     for known in tokens where known.secret.matches(shown.span.bytes) { found = known.id }
+    if let worker, worker.matches(shown.span.bytes) { found = found ?? "worker" }
     return found.map { .known($0) } ?? .unknown
   }
 

@@ -14,7 +14,7 @@ final class BlobUpload: APIBodyStream {
 
   static let routes = [
     APIRoute(
-      .put, "/blob/{sha256}",
+      .put, "/blob/{sha256}", access: .tokenOrWorker,
       body: .stream(mostBytes: mostBytes) { request in BlobUpload(request.store) },
       admit: { request throws(Problem) in _ = try id(of: request) },
       { request throws(Problem) in try await put(request) })

@@ -1,5 +1,6 @@
 // `/api/v1/jobs`: a site's background work. Its member names are part of the interface: docs/openapi.yaml, `Job`.
 
+import FoundationEssentials
 import HTTP
 import Store
 
@@ -22,6 +23,11 @@ enum JobsAPI {
         try await queue.cancel(id)
       }
     },
+    // Many follow-ups, each with a payload.
+    APIRoute(
+      .post, "\(path)/{id}/finish", access: .worker,
+      body: .text(mediaTypes: ["application/json"], mostBytes: 64 << 20)
+    ) { request throws(Problem) in try await finish(request) },
   ]
 
   // MARK: Reading
@@ -96,6 +102,41 @@ enum JobsAPI {
     return .json(json(changed))
   }
 
+  // MARK: Ending
+
+  /// What a worker on another machine says a job has come to. Workers are not of a site, so its job may be of any.
+  private static func finish(_ request: APIRequest) async throws(Problem) -> APIReply {
+    _ = try request.queryParameters([])
+    let id = try id(request)
+    let message: JobResultMessage
+    do {
+      message = try JobResultMessage.decoder().decode(JobResultMessage.self, from: Data(request.text))
+    } catch {
+      throw .resultRefused("The body is not the end of a job as this version understands it.")
+    }
+    guard let result = message.jobResult else {
+      throw .resultRefused("A blob, a job or a state is named in the body that can be none.")
+    }
+    do throws(JobQueueError) {
+      let ending = try await request.jobs.finish(id, fence: message.fence, result)
+      var json = JSONWriter()
+      let answer = JobResultMessage.Answer(ending)
+      json.object { json in
+        json.member("ending", answer.ending)
+        if let code = answer.code { json.member("code", code) }
+        if let message = answer.message { json.member("message", message) }
+      }
+      return .json(json)
+    } catch {
+      switch error.code {
+      case .unavailable: throw Problem(error)
+      case .invalid: throw .resultRefused(error.message)
+      case .blobMissing:
+        throw Problem(status: 409, code: "blob-missing", title: "Blob missing", detail: error.message)
+      }
+    }
+  }
+
   // MARK: Writing
 
   private static func json(_ job: JobRecord) -> JSONWriter {
@@ -138,6 +179,10 @@ enum JobsAPI {
 }
 
 extension Problem {
+  fileprivate static func resultRefused(_ detail: String) -> Problem {
+    Problem(status: 422, code: "job-result-refused", title: "Result refused", detail: detail)
+  }
+
   init(_ error: JobQueueError) {
     self = error.code == .unavailable ? .overloaded : .internalError
     cause = "\(error)"

@@ -30,7 +30,11 @@ final class AdminRouter: Router {
       }
       return page("text/plain; charset=utf-8", "ready\n")
     case "/metrics":
-      return page("text/plain; version=0.0.4; charset=utf-8", Metrics.text(state, origin.snapshot))
+      // The queue may be elsewhere: it is asked first, and then so is this again.
+      guard let figures = state.jobFigures.take() else {
+        return .awaiting { [state] in await state.jobFigures.ask(state.jobs, state.logger) }
+      }
+      return page("text/plain; version=0.0.4; charset=utf-8", Metrics.text(state, origin.snapshot, figures))
     case "/limits":
       guard let client = Self.client(request.query) else {
         return .problem(

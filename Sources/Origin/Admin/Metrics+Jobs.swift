@@ -1,31 +1,28 @@
-import Logging
 import Store
 
 extension Metrics {
-  /// The queue, which all processes of the store share, and what the workers of this one have done.
+  /// The queue, which all processes share that work on it, and what the workers of this one have done.
   ///
   /// Kinds are of plugins' making, a few dozen at most, and hold nothing that needs escaping.
-  static func jobs(_ state: ServerState) -> String {
+  static func jobs(_ figures: JobQueueFigures, _ measures: JobMeasures?) -> String {
     var text = ""
     func family(_ name: String, _ type: String, _ help: String, _ lines: [(labels: String, value: String)]) {
       guard !lines.isEmpty else { return }
       text += "# HELP headwater_\(name) \(help)\n# TYPE headwater_\(name) \(type)\n"
       for (labels, value) in lines { text += "headwater_\(name){\(labels)} \(value)\n" }
     }
-    do throws(StoreError) {
-      family(
-        "jobs", "gauge", "Jobs by kind and state.",
-        try state.store.jobCounts().map { ("kind=\"\($0.kind)\",state=\"\($0.state)\"", "\($0.jobs)") })
-      let now = Store.wallClockMilliseconds()
-      family(
-        "jobs_next_age_seconds", "gauge", "Since when the job that is next has been waiting.",
-        try state.store.nextJobTimes().sorted { $0.key < $1.key }.map { kind, time in
-          ("kind=\"\(kind)\"", "\(Double(max(0, now &- time)) / 1000)")
-        })
-    } catch {
-      state.logger.error("metrics of jobs: \(error)")
-    }
-    let sums = (state.jobMeasures?.all ?? [:]).sorted {
+    family(
+      "jobs", "gauge", "Jobs by kind and state.",
+      figures.counts.map { ("kind=\"\($0.kind)\",state=\"\($0.state)\"", "\($0.jobs)") }.sorted {
+        $0.0 < $1.0
+      })
+    let now = Store.wallClockMilliseconds()
+    family(
+      "jobs_next_age_seconds", "gauge", "Since when the job that is next has been waiting.",
+      figures.nextMilliseconds.sorted { $0.key < $1.key }.map { kind, time in
+        ("kind=\"\(kind)\"", "\(Double(max(0, now &- time)) / 1000)")
+      })
+    let sums = (measures?.all ?? [:]).sorted {
       ($0.key.kind, $0.key.result.rawValue) < ($1.key.kind, $1.key.result.rawValue)
     }
     func labels(_ key: JobMeasures.Key) -> String {

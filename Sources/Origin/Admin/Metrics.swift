@@ -4,7 +4,7 @@ import Store
 import Synchronization
 
 enum Metrics {
-  static func text(_ state: ServerState, _ snapshot: Snapshot) -> String {
+  static func text(_ state: ServerState, _ snapshot: Snapshot, _ jobs: JobQueueFigures) -> String {
     var text = ""
     let counters = state.counters
     func sum(_ value: (LoopCounters) -> UInt64) -> UInt64 { counters.reduce(0) { $0 &+ value($1) } }
@@ -96,7 +96,7 @@ enum Metrics {
       family("files", "gauge", "Static files in the catalog.", usage.files)
       family("blobs", "gauge", "Blobs in the index.", usage.blobs)
     }
-    text += jobs(state)
+    text += self.jobs(jobs, state.jobMeasures)
     text += plugins(snapshot.sites.sites.map { ($0.name, $0.metricsProviders) })
     return text
   }

@@ -4,7 +4,7 @@ import HTTP
 import Loop
 import Store
 
-/// Lets only requests with one of the site's API tokens reach `/blob/` (RFC 6750 §2.1).
+/// Lets only requests with one of the site's API tokens, or with that of workers, reach `/blob/` (RFC 6750 §2.1).
 struct BlobAccess: AccessHandler {
   private static let prefix: [UInt8] = Array("/blob/".utf8)
 
@@ -14,7 +14,8 @@ struct BlobAccess: AccessHandler {
     let path = request.path
     guard path.count >= Self.prefix.count else { return .pass }
     for index in Self.prefix.indices where path[index] != Self.prefix[index] { return .pass }
-    guard case .known = BearerToken.verdict(request, site.configuration.apiTokens) else {
+    guard case .known = BearerToken.verdict(request, site.configuration.apiTokens, worker: site.workerToken)
+    else {
       return .refuse(.unauthorized)
     }
     return .pass

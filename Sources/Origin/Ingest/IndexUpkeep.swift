@@ -39,7 +39,9 @@ public struct IndexUpkeep {
           report.checked += 1
           if try isUsable(rendition.blob, segmentMilliseconds) { continue }
           report.unusable.append(rendition.blob)
-          if repairs, try remake(rendition.blob, segmentMilliseconds) { report.remade.append(rendition.blob) }
+          if repairs, try Self.makeIndex(of: rendition.blob, segmentMilliseconds, in: store) {
+            report.remade.append(rendition.blob)
+          }
         }
       }
       guard page.count == 500, let end = page.last else { return report }
@@ -62,7 +64,11 @@ public struct IndexUpkeep {
     }
   }
 
-  private func remake(_ blob: BlobID, _ segmentMilliseconds: UInt32) throws(StoreError) -> Bool {
+  /// Makes the packaging index of a stored blob. Blocks.
+  /// - Returns: false for what can't be packaged.
+  static func makeIndex(
+    of blob: BlobID, _ segmentMilliseconds: UInt32, in store: Store
+  ) throws(StoreError) -> Bool {
     let file = try FileBytes(path: store.blobs.path(of: blob))
     guard case .packageable(let movie) = MediaInspector.inspect(file) else { return false }
     let index = PackagingIndex.encode(

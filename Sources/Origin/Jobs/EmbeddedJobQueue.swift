@@ -76,17 +76,21 @@ public final class EmbeddedJobQueue: JobQueue {
     try await run { try $0.jobs(filter, before: before, limit: limit) }
   }
 
+  public func figures() async throws(JobQueueError) -> JobQueueFigures {
+    try await run { store in
+      JobQueueFigures(counts: try store.jobCounts(), nextMilliseconds: try store.nextJobTimes())
+    }
+  }
+
+  @discardableResult
+  public func purge(olderThanMilliseconds age: Int64) async throws(JobQueueError) -> Int {
+    try await run { try $0.purgeJobs(olderThanMilliseconds: age) }
+  }
+
   private func run<Value: Sendable>(
     _ body: @escaping @Sendable (Store) throws -> Value
   ) async throws(JobQueueError) -> Value {
     let store = store
-    do { return try await workers.run { try body(store) } } catch {
-      guard let error = error as? StoreError else { throw JobQueueError(.unavailable, "\(error)") }
-      switch error.code {
-      case .invalid: throw JobQueueError(.invalid, "\(error)")
-      case .blobMissing: throw JobQueueError(.blobMissing, "\(error)")
-      default: throw JobQueueError(.unavailable, "\(error)")
-      }
-    }
+    do { return try await workers.run { try body(store) } } catch { throw JobQueueError(store: error) }
   }
 }

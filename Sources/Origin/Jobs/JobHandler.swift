@@ -23,7 +23,7 @@ public protocol JobHandler: Sendable {
 
   /// Does the work. Runs on Swift's pool: what blocks goes to a process or a worker thread.
   ///
-  /// Returns soon after `job.isStopped`; what it then returns or throws does not matter.
+  /// Returns soon after `job.isStopped`, with which its task is cancelled; what it then returns or throws does not matter.
   func run(_ job: RunningJob) async throws(JobFailure) -> JobResult
 }
 

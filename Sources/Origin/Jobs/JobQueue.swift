@@ -42,6 +42,7 @@ public protocol JobQueue: Sendable {
   ) async throws(JobQueueError) -> JobStanding
   /// Whether the job is still held: cheap, asked several times a second.
   func standing(_ id: JobID, fence: UInt64) async throws(JobQueueError) -> JobStanding
+  /// Ends a job with its result; a second time it changes nothing and says the same.
   func finish(_ id: JobID, fence: UInt64, _ result: JobResult) async throws(JobQueueError) -> JobEnding
   /// nil where the job is not this worker's any more.
   @discardableResult
@@ -59,4 +60,32 @@ public protocol JobQueue: Sendable {
   func job(_ id: JobID) async throws(JobQueueError) -> JobRecord?
   /// Newest first; `before` is the `sequence` of the last one of the page before.
   func jobs(_ filter: JobFilter, before: UInt64?, limit: Int) async throws(JobQueueError) -> [JobRecord]
+
+  func figures() async throws(JobQueueError) -> JobQueueFigures
+  /// Removes jobs that ended longer ago than an age, but for those that others may need; some at a time. Returns how many.
+  @discardableResult
+  func purge(olderThanMilliseconds age: Int64) async throws(JobQueueError) -> Int
+}
+
+/// What is in a queue, for the metrics.
+public struct JobQueueFigures: Sendable, Equatable {
+  public var counts: [JobCount]
+  /// For each kind with jobs that are ready, when the one that is next was added, in milliseconds since 1970.
+  public var nextMilliseconds: [String: Int64]
+
+  public init(counts: [JobCount] = [], nextMilliseconds: [String: Int64] = [:]) {
+    self.counts = counts
+    self.nextMilliseconds = nextMilliseconds
+  }
+}
+
+extension JobQueueError {
+  /// What an error of the store, or of the workers that ask it, means for a job.
+  init(store error: any Error) {
+    switch (error as? StoreError)?.code {
+    case .invalid?: self.init(.invalid, "\(error)")
+    case .blobMissing?: self.init(.blobMissing, "\(error)")
+    default: self.init(.unavailable, "\(error)")
+    }
+  }
 }

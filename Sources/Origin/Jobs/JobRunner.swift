@@ -3,12 +3,14 @@
 // Each is a task that claims a job, runs its handler, and ends it, over and over; a worker without a job asks again four times
 // a second, which is a look into memory. Beside each job goes a task that asks three times a second whether the job is still this
 // worker's, and prolongs its lease every 10 of 30 seconds, which also writes down how far it is. Who cancels a job has its
-// process killed by that within a second.
+// process killed by that within a second. That goes on until the end of the job is written down, however long a queue or an
+// origin is away: what was made is thrown away only when the job is somebody else's.
 //
 // A worker that is stopped (SIGSTOP) and wakes after its lease finds the job lost: what it made is thrown away, and what it
 // would finish is refused by its fence.
 
 public import Logging
+import Net
 import Store
 import Synchronization
 
@@ -150,15 +152,17 @@ public final class JobRunner: Sendable {
     if isStopping { job.stop(.released) }
     let begun = ContinuousClock.now
     let guardian = Task.detached { [self] in await guardJob(job, logger) }
-    var outcome: Result<JobResult, JobFailure>
-    do throws(JobFailure) {
-      outcome = job.isStopped ? .failure(.stopped) : .success(try await handler.run(job))
-    } catch {
-      outcome = .failure(error)
+    let work = Task.detached(priority: .utility) { () -> Result<JobResult, JobFailure> in
+      do throws(JobFailure) {
+        return job.isStopped ? .failure(.stopped) : .success(try await handler.run(job))
+      } catch {
+        return .failure(error)
+      }
     }
+    job.onStop { work.cancel() }
+    let ending = await end(job, await work.value, logger)
     guardian.cancel()
     await guardian.value
-    let ending = await end(job, outcome, logger)
     let seconds = Double((ContinuousClock.now - begun) / .milliseconds(1)) / 1000
     measures.add(kind: record.kind, result: ending, seconds: seconds)
   }
@@ -198,24 +202,13 @@ public final class JobRunner: Sendable {
   private func end(
     _ job: RunningJob, _ outcome: Result<JobResult, JobFailure>, _ logger: Logger
   ) async -> JobMeasures.Result {
-    switch job.stopReason {
-    case .cancelled?:
-      logger.info("job cancelled")
-      return .cancelled
-    case .lost?:
-      logger.warning("job lost: its lease has passed on")
-      return .lost
-    case .released?:
-      await giveBack(job.record)
-      return .released
-    case nil: break
-    }
+    if let reason = job.stopReason { return await end(job, stopped: reason, logger) }
     var failure: JobFailure
     switch outcome {
     case .failure(let found): failure = found
     case .success(let result):
       do throws(JobQueueError) {
-        let ending = try await asking { () async throws(JobQueueError) in
+        let ending = try await asking(job, logger) { () async throws(JobQueueError) in
           try await queue.finish(job.record.id, fence: job.record.fence, result)
         }
         switch ending {
@@ -230,6 +223,7 @@ public final class JobRunner: Sendable {
           return .lost
         }
       } catch {
+        if let reason = job.stopReason { return await end(job, stopped: reason, logger) }
         failure = JobFailure(
           error.code == .invalid ? .permanent : .retryable, code: "queue-\(error.code.rawValue)",
           error.message)
@@ -237,7 +231,7 @@ public final class JobRunner: Sendable {
     }
     do throws(JobQueueError) {
       let failed = failure
-      let record = try await asking { () async throws(JobQueueError) in
+      let record = try await asking(job, logger) { () async throws(JobQueueError) in
         try await queue.fail(job.record.id, fence: job.record.fence, failed)
       }
       guard let record else { return .lost }
@@ -248,9 +242,26 @@ public final class JobRunner: Sendable {
         metadata: ["code": "\(failure.code)", "attempt": "\(job.record.attempt)"])
       return isOver ? .failed : .retried
     } catch {
+      if let reason = job.stopReason { return await end(job, stopped: reason, logger) }
       // Its lease runs out, and somebody takes it up.
       logger.error("the end of a job can't be written down: \(error)")
       return .lost
+    }
+  }
+
+  private func end(
+    _ job: RunningJob, stopped reason: RunningJob.Stop, _ logger: Logger
+  ) async -> JobMeasures.Result {
+    switch reason {
+    case .cancelled:
+      logger.info("job cancelled")
+      return .cancelled
+    case .lost:
+      logger.warning("job lost: its lease has passed on")
+      return .lost
+    case .released:
+      await giveBack(job.record)
+      return .released
     }
   }
 
@@ -260,16 +271,20 @@ public final class JobRunner: Sendable {
     }
   }
 
-  /// Asks a queue that does not answer once more, within what is left of a lease.
+  /// Asks a queue that does not answer again, at growing intervals, as long as the job may still be this worker's; and once
+  /// more when it is not, since it may have ended by what was asked.
   private func asking<Value>(
-    _ body: () async throws(JobQueueError) -> Value
+    _ job: RunningJob, _ logger: Logger, _ body: () async throws(JobQueueError) -> Value
   ) async throws(JobQueueError) -> Value {
-    for _ in 0..<4 {
+    var backoff = Backoff(firstMilliseconds: 250, longestMilliseconds: 5_000)
+    var isLast = false
+    while true {
       do throws(JobQueueError) { return try await body() } catch {
-        guard error.code == .unavailable else { throw error }
-        await pause(2_000)
+        guard error.code == .unavailable, !isLast else { throw error }
+        if backoff.tries == 0 { logger.warning("the end of a job waits: \(error)") }
       }
+      await pause(Int(backoff.next()))
+      isLast = job.isStopped
     }
-    return try await body()
   }
 }

@@ -11,16 +11,9 @@ public protocol JobStorage: Sendable {
   func makeOutput(maximumBytes: UInt64) async throws(JobFailure) -> JobOutput
   /// Makes a blob of an output, durable when this returns. Nobody writes to the output any more.
   func keep(_ output: JobOutput) async throws(JobFailure) -> BlobID
-  /// The same with the packaging index that lies beside the blob.
+  /// The same with the packaging index that lies beside the blob, where this is the machine on which it lies; else it is made
+  /// there when the job ends.
   func keep(_ output: JobOutput, packagingIndex: [UInt8]) async throws(JobFailure) -> BlobID
-}
-
-extension JobStorage {
-  public func keep(_ output: JobOutput, packagingIndex: [UInt8]) async throws(JobFailure) -> BlobID {
-    throw JobFailure(
-      .retryable, code: "no-packaging-index",
-      "This worker can't store a packaging index: the job has to run on the machine of the store.")
-  }
 }
 
 /// A file that a job reads; closed when the last reference goes.

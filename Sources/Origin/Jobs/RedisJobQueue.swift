@@ -6,13 +6,22 @@ public import Store
 ///
 /// Behaves as the one in the index does, and is held to the same tests. What differs: the clock is the server's; a worker that
 /// died is known by its lease alone; and the end of a job and what it does to the catalog are two steps. The effects come first
-/// and may come twice, where a worker dies between them and the end: they are such that the second time changes nothing.
+/// and may come twice, where a worker dies between them and the end: `Store.applyJobResult` sees to it that they happen once.
 public final class RedisJobQueue: JobQueue {
-  /// What the end of a job does outside of the queue; returns why it does not fit any more, and then has done nothing.
-  public typealias Effects = @Sendable (_ site: String, JobResult) async throws(JobQueueError) -> JobError?
+  /// What the end of a job does outside of the queue.
+  public typealias Effects = @Sendable (JobRecord, JobResult) async throws(JobQueueError) -> JobApplication
+
+  /// Where jobs end.
+  public enum End: Sendable {
+    /// Here, beside the store.
+    case here(Effects)
+    /// Where the store is, by somebody who has this queue, too.
+    case elsewhere(
+      @Sendable (JobID, _ fence: UInt64, JobResult) async throws(JobQueueError) -> JobEnding)
+  }
 
   private let client: RedisClient
-  private let effects: Effects
+  private let end: End
   private let prefix: RedisArgument
   private let leaseMilliseconds: Int64
 
@@ -21,12 +30,12 @@ public final class RedisJobQueue: JobQueue {
   ///   - leaseMilliseconds: how long a claim or a heartbeat holds.
   public init(
     client: RedisClient, prefix: String = "{headwater:jobs}:",
-    leaseMilliseconds: Int64 = JobRecord.leaseMilliseconds, effects: @escaping Effects
+    leaseMilliseconds: Int64 = JobRecord.leaseMilliseconds, end: End
   ) {
     self.client = client
     self.prefix = RedisArgument(prefix)
     self.leaseMilliseconds = leaseMilliseconds
-    self.effects = effects
+    self.end = end
   }
 
   // MARK: Coming in
@@ -78,14 +87,22 @@ public final class RedisJobQueue: JobQueue {
       throw JobQueueError(.invalid, "A result has at most 16 KiB: bulk belongs into blobs.")
     }
     try Self.check(result.followUps)
-    guard try await standing(id, fence: fence) == .held, let job = try await job(id) else {
+    let effects: Effects
+    switch end {
+    case .here(let here): effects = here
+    case .elsewhere(let finish): return try await finish(id, fence, result)
+    }
+    guard let job = try await job(id), job.standing(fence: fence) == .held else {
       // Not ours: nothing is abandoned, and the step says what has become of it.
       return try await ending(RedisJobScripts.finish, Self.held(id, fence) + ["", ""])
     }
     guard result.followUps.allSatisfy({ $0.site == job.site }) else {
       throw JobQueueError(.invalid, "A follow-up is of the same site as the job.")
     }
-    if let reason = try await effects(job.site, result) {
+    switch try await effects(job, result) {
+    case .applied: break
+    case .lost: return .lost
+    case .outdated(let reason):
       return try await ending(
         RedisJobScripts.abandon,
         Self.held(id, fence) + [RedisArgument(reason.code), RedisArgument(reason.message)])
@@ -149,32 +166,58 @@ public final class RedisJobQueue: JobQueue {
   public func jobs(
     _ filter: JobFilter, before: UInt64?, limit: Int
   ) async throws(JobQueueError) -> [JobRecord] {
-    var list = "all"
     if let site = filter.site, let asset = filter.asset {
-      list = "asset:\(site)/\(asset)"
-    } else if let states = filter.states, states.count == 1, let state = states.first {
-      list = "state:\(state.rawValue)"
+      return try await list("asset:\(site)/\(asset)", filter, before: before, limit: limit)
     }
+    guard let states = filter.states else {
+      return try await list("all", filter, before: before, limit: limit)
+    }
+    var found: [JobRecord] = []
+    for state in states {
+      found += try await list("state:\(state.rawValue)", filter, before: before, limit: limit)
+    }
+    return Array(found.sorted { $0.sequence > $1.sequence }.prefix(limit))
+  }
+
+  /// Those of one list that a filter shows.
+  private func list(
+    _ list: String, _ filter: JobFilter, before: UInt64?, limit: Int
+  ) async throws(JobQueueError) -> [JobRecord] {
     var found: [JobRecord] = []
     var below = before.map { "(\($0)" } ?? "+inf"
     while found.count < limit {
       let page = try await rows(
         RedisJobScripts.list, [RedisArgument(list), RedisArgument(below), RedisArgument(100)])
       guard let last = page.last else { break }
-      found += page.filter { job in
-        (filter.site == nil || job.site == filter.site) && (filter.asset == nil || job.asset == filter.asset)
-          && (filter.kind == nil || job.kind == filter.kind)
-          && (filter.states?.contains(job.state) ?? true)
-      }
+      found += page.filter(filter.shows)
       below = "(\(last.sequence)"
     }
     return Array(found.prefix(limit))
   }
 
-  /// Removes jobs that ended longer ago than an age; looks at up to `limit` of each state a call, the oldest first.
+  public func figures() async throws(JobQueueError) -> JobQueueFigures {
+    let parts = try await run(RedisJobScripts.figures, []).array ?? []
+    func pairs(_ value: RedisValue?) -> [(name: String, number: String)] {
+      let flat = value?.array ?? []
+      return stride(from: 0, to: flat.count - 1, by: 2).map { (flat[$0].text ?? "", flat[$0 + 1].text ?? "") }
+    }
+    var figures = JobQueueFigures()
+    for (name, number) in pairs(parts.first) {
+      let words = name.split(separator: "/", maxSplits: 1)
+      guard let state = words.first.flatMap({ UInt8($0) }).flatMap(JobState.init(rawValue:)),
+        words.count == 2,
+        let jobs = UInt64(number), jobs > 0
+      else { continue }
+      figures.counts.append(JobCount(kind: String(words[1]), state: state, jobs: jobs))
+    }
+    for (kind, time) in pairs(parts.last) { figures.nextMilliseconds[kind] = Int64(time) }
+    return figures
+  }
+
+  /// Looks at up to 500 of each state a call, the oldest first.
   @discardableResult
-  public func purge(olderThanMilliseconds age: Int64, limit: Int = 500) async throws(JobQueueError) -> Int {
-    let words = [RedisArgument(age), RedisArgument(limit)]
+  public func purge(olderThanMilliseconds age: Int64) async throws(JobQueueError) -> Int {
+    let words = [RedisArgument(age), RedisArgument(500)]
     return Int(clamping: try await run(RedisJobScripts.purge, words).integer ?? 0)
   }
 

@@ -28,6 +28,7 @@ public final class RunningJob: Sendable {
     var note = ""
     var stop: Stop?
     var processes: [ProcessCancellation] = []
+    var cancelWork: (@Sendable () -> Void)?
   }
 
   /// The runner makes these; a test of a handler may, too.
@@ -59,14 +60,24 @@ public final class RunningJob: Sendable {
   public var isStopped: Bool { stopReason != nil }
   public var stopReason: Stop? { state.withLock { $0.stop } }
 
-  /// Ends the work: what runs is killed, and nothing new begins.
+  /// Ends the work: what runs is killed, what waits for others is cancelled, and nothing new begins.
   public func stop(_ reason: Stop) {
-    let processes = state.withLock { state in
+    let (processes, cancelWork) = state.withLock { state in
       // The first reason stays.
       if state.stop == nil { state.stop = reason }
-      return state.processes
+      return (state.processes, state.cancelWork)
     }
     for process in processes { process.cancel() }
+    cancelWork?()
+  }
+
+  /// Says what ends the task that does the work; called at once where it is stopped already.
+  func onStop(_ cancelWork: @escaping @Sendable () -> Void) {
+    let isStopped = state.withLock { state in
+      state.cancelWork = cancelWork
+      return state.stop != nil
+    }
+    if isStopped { cancelWork() }
   }
 
   // MARK: Sources and outputs

@@ -37,6 +37,7 @@ final class ServerState: Sendable {
   let ticketKeys = TLSTicketKeys()
   /// What the workers of this process have done; nil where it has none.
   let jobMeasures: JobMeasures?
+  let jobFigures = JobFigures()
 
   init(
     store: Store, workers: WorkerPool, logger: Logger, connectionLimit: Int, counters: [LoopCounters],
@@ -78,6 +79,7 @@ public final class Server: Sendable {
   private let state: ServerState
   private let finished: Semaphore
   private let jobs: any JobQueue
+  private let jobEffects: JobEffects
   /// For commits and for hashing what jobs have made, which must not keep cold reads waiting.
   private let jobWorkers: WorkerPool
   /// nil where this process does no background work.
@@ -125,7 +127,12 @@ public final class Server: Sendable {
     let workers = try WorkerPool(threadCount: server.workerThreads)
     let jobWorkers = try WorkerPool(threadCount: 2)
     self.jobWorkers = jobWorkers
-    let queue = EmbeddedJobQueue(store: store, workers: jobWorkers)
+    let effects = JobEffects(store: store, workers: jobWorkers, configuration)
+    jobEffects = effects
+    let queue = server.jobs.openQueue(
+      workers: jobWorkers, loop: threads.loops[0],
+      end: .here { (job, result) throws(JobQueueError) in try await effects.apply(result, of: job) }
+    ) { store }
     jobs = queue
     runner = server.jobs.workers.map { _ in
       JobRunner(
@@ -174,7 +181,7 @@ public final class Server: Sendable {
     inherited.sayReady()
     finished.wait()
     let last = inForce.withLock { $0.plugins }
-    try Self.wait { [runner] in
+    Self.wait { [runner] () async throws(Never) in
       await runner?.stop()
       await last.stop()
     }
@@ -321,6 +328,7 @@ public final class Server: Sendable {
         $0.snapshot = snapshot
         $0.plugins = plugins
       }
+      jobEffects.use(configuration)
       await hosts.apply(snapshot)
       plugins.start(on: threads.loops[0], store: store, workers: state.workers, jobs: jobs, logger: logger)
       runner?.use(plugins.jobHandlers)
@@ -349,6 +357,7 @@ public final class Server: Sendable {
             everyMilliseconds: settings.snapshotIntervalMilliseconds, keeping: settings.snapshotsKept)
         }
         _ = try store.trimEvents(olderThanMilliseconds: Self.eventAgeMilliseconds)
+        // Also what an end of a job of another queue has left.
         _ = try store.purgeJobs(olderThanMilliseconds: Int64(retention))
         return nil
       } catch { return "\(error)" }
@@ -357,6 +366,12 @@ public final class Server: Sendable {
       if let problem { logger.error("store upkeep: \(problem)") }
     }
     if !accepted { logger.warning("store upkeep is put off: the workers have no room") }
+    guard inForce.withLock({ $0.snapshot.configuration.server.jobs.queueURL }) != nil else { return }
+    Task.detached { [jobs] in
+      do throws(JobQueueError) { try await jobs.purge(olderThanMilliseconds: Int64(retention)) } catch {
+        logger.error("upkeep of the job queue: \(error)")
+      }
+    }
   }
 
   // MARK: Making
@@ -369,7 +384,8 @@ public final class Server: Sendable {
     let sites = configuration.sites.enumerated().map { number, site in
       Site(
         site, number: number, plugins: plugins.plugins(of: site.name),
-        keyService: KeyService(of: site, loop: outgoing, logger: logger))
+        keyService: KeyService(of: site, loop: outgoing, logger: logger),
+        workerToken: configuration.server.jobs.workerToken)
     }
     return Snapshot(
       configuration: configuration, sites: SiteTable(sites), accessLog: log, tls: tls)
@@ -385,18 +401,28 @@ public final class Server: Sendable {
   }
 
   /// Runs async work from a thread that is not a loop's and waits for its end.
-  static func wait(_ work: @escaping @Sendable () async throws -> Void) throws {
+  @discardableResult
+  static func wait<Value: Sendable, Failure: Error>(
+    _ work: @escaping @Sendable () async throws(Failure) -> Value
+  ) throws(Failure) -> Value {
     let done = Semaphore()
-    let failure = FailureBox()
+    let outcome = Outcome<Value, Failure>()
     Task.detached {
-      do { try await work() } catch { failure.error.withLock { $0 = error } }
+      do throws(Failure) { outcome.set(.success(try await work())) } catch { outcome.set(.failure(error)) }
       done.signal()
     }
     done.wait()
-    if let error = failure.error.withLock({ $0 }) { throw error }
+    return try outcome.get()
   }
 
-  private final class FailureBox: Sendable {
-    let error = Mutex<(any Error)?>(nil)
+  private final class Outcome<Value: Sendable, Failure: Error>: Sendable {
+    private let result = Mutex<Result<Value, Failure>?>(nil)
+
+    func set(_ result: Result<Value, Failure>) { self.result.withLock { $0 = result } }
+
+    func get() throws(Failure) -> Value {
+      guard let result = result.withLock({ $0 }) else { preconditionFailure("asked before the end") }
+      return try result.get()
+    }
   }
 }

@@ -23,12 +23,16 @@ public final class Site: Sendable {
 
   /// Where the site's content keys are asked for; nil where they need not be.
   let keyService: KeyService?
+  /// By which workers on other machines are known, the same for all sites; nil: there are none.
+  let workerToken: Secret?
 
   public var name: String { configuration.name }
 
   init(
-    _ configuration: SiteConfiguration, number: Int, plugins: [any Plugin], keyService: KeyService? = nil
+    _ configuration: SiteConfiguration, number: Int, plugins: [any Plugin], keyService: KeyService? = nil,
+    workerToken: Secret? = nil
   ) {
+    self.workerToken = workerToken
     self.keyService = keyService
     self.configuration = configuration
     self.number = number

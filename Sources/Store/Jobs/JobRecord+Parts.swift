@@ -28,20 +28,51 @@ extension JobRecord {
   }
 }
 
+/// What applying a result has come to.
+public enum JobApplication: Sendable, Equatable {
+  /// It has happened: now, or when the same end was brought before.
+  case applied
+  /// It does not fit any more; nothing has happened.
+  case outdated(JobError)
+  /// A later claim of the job has ended before; nothing has happened.
+  case lost
+}
+
 extension Store {
-  /// What a job of another queue does to this store when it ends: its blobs must be there, and its change is applied, in one
-  /// transaction.
+  /// What a job of another queue does to this store when it ends: its blobs must be there, and its change is applied. In the
+  /// same transaction the job is written down here as completed, with the fence under which it was claimed.
   ///
-  /// A second time it changes nothing, so that a worker that died between this and the end of its job does no harm. Kept
-  /// blobs are spared by the collector for its grace time only, counted from their making.
-  /// - Returns: why it does not fit any more; nothing has happened then.
+  /// So it happens once, whoever brings it how often: the same end changes nothing when it comes again, which a worker
+  /// that got no answer does; the end of an earlier claim, which a worker brings that was stopped meanwhile, is refused; one of
+  /// a later claim, whose worker has done the job again because nobody heard of its end, takes the place of what it made before.
+  /// Jobs without a change leave no record. Kept blobs are spared by the collector for its grace time only, counted from
+  /// their making.
+  /// - Parameter job: as it was claimed.
   /// - Throws: `.blobMissing` where a blob is not stored (any more), `.full`, `.io`.
-  public func applyJobResult(_ result: JobResult, site: String) throws(StoreError) -> JobError? {
+  public func applyJobResult(_ result: JobResult, of job: JobRecord) throws(StoreError) -> JobApplication {
     try index.write { (transaction) throws(StoreError) in
       let now = options.nowMilliseconds()
+      let known = try tables.jobs.job(transaction.view, job.id)
+      if let known, known.state == .completed {
+        if known.fence > job.fence { return .lost }
+        if known.fence == job.fence { return .applied }
+      }
       for blob in result.keptBlobs { try requireBlob(blob, transaction, nowMilliseconds: now) }
-      guard let change = result.change else { return nil }
-      return try apply(change, site: site, transaction, nowMilliseconds: now)
+      guard let change = result.change else { return .applied }
+      if let reason = try apply(change, site: job.site, transaction, nowMilliseconds: now) {
+        return .outdated(reason)
+      }
+      var ended = job
+      // What it waited for is in its own queue.
+      ended.dependencies = known?.dependencies ?? []
+      if let known {
+        ended.sequence = known.sequence
+      } else {
+        ended.sequence = try tables.jobs.nextSequence(transaction.view)
+      }
+      ended.complete(result, nowMilliseconds: now)
+      try tables.jobs.save(ended, replacing: known, transaction)
+      return .applied
     }
   }
 }

@@ -15,7 +15,7 @@ public enum JobEnding: Sendable, Equatable {
 //
 // Who waits for a job learns of its end in the same transaction, and so do those who wait for them.
 extension Store {
-  /// Ends a job with its result. See `JobResult` for what happens with it.
+  /// Ends a job with its result. See `JobResult` for what happens with it. A second time it changes nothing.
   ///
   /// Throws `.blobMissing` where a blob of the result is not stored (any more), `.invalid` for a broken limit, `.full`,
   /// `.io`; nothing has happened then, and the job is still this worker's.
@@ -30,6 +30,8 @@ extension Store {
       let now = options.nowMilliseconds()
       let (standing, found) = try standing(transaction.view, id, fence)
       guard standing == .held, var job = found else {
+        // Who got no answer asks again.
+        if let found, found.state == .completed, found.fence == fence { return .completed }
         guard standing == .cancelled else { return .lost }
         return .cancelled(
           found?.error ?? JobError(code: JobError.cancelledByHand, message: "It was cancelled."))

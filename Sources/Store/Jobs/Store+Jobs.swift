@@ -14,7 +14,8 @@ public struct JobFilter: Sendable, Equatable {
     self.states = states
   }
 
-  func shows(_ job: JobRecord) -> Bool {
+  /// Whether a job is one of those.
+  public func shows(_ job: JobRecord) -> Bool {
     (site == nil || job.site == site) && (asset == nil || job.asset == asset)
       && (kind == nil || job.kind == kind)
       && (states?.contains(job.state) ?? true)
@@ -26,6 +27,12 @@ public struct JobCount: Sendable, Equatable {
   public var kind: String
   public var state: JobState
   public var jobs: UInt64
+
+  public init(kind: String, state: JobState, jobs: UInt64) {
+    self.kind = kind
+    self.state = state
+    self.jobs = jobs
+  }
 }
 
 // Jobs come in, and are looked at. How they are claimed stands in Store+JobClaims.swift, how they end in
