@@ -255,6 +255,15 @@ def make_film(target):
     part.rename(target)
 
 
+def make_certificate(folder):
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-keyout", str(folder / "tls.key"), "-out", str(folder / "tls.pem")],
+        check=True, capture_output=True,
+    )
+    (folder / "tls.key").chmod(0o600)
+
+
 def segments(server, asset):
     """Paths of the media segments of the first video playlist and the first audio playlist."""
     base = f"/v/{asset}/master.m3u8"
@@ -551,14 +560,14 @@ def processor():
     return found.group(1).strip() if found else platform.machine()
 
 
-def write_document(text):
-    path = ROOT / "docs/PERFORMANCE.md"
-    old = path.read_text() if path.exists() else "# Performance\n\n" + "\n".join(MARKERS) + "\n"
-    before, _, rest = old.partition(MARKERS[0])
-    _, found, after = rest.partition(MARKERS[1])
+def write_document(text, path=ROOT / "docs/PERFORMANCE.md", markers=MARKERS):
+    """Puts the text between the markers of a document."""
+    old = path.read_text() if path.exists() else "# Performance\n\n" + "\n".join(markers) + "\n"
+    before, _, rest = old.partition(markers[0])
+    _, found, after = rest.partition(markers[1])
     if not found:
-        fail(f"{path} has no {MARKERS[0]} … {MARKERS[1]}")
-    path.write_text(f"{before}{MARKERS[0]}\n{text}\n{MARKERS[1]}{after}")
+        fail(f"{path} has no {markers[0]} … {markers[1]}")
+    path.write_text(f"{before}{markers[0]}\n{text}\n{markers[1]}{after}")
     print(f"wrote {path.relative_to(ROOT)}")
 
 
@@ -595,12 +604,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
 
     folder = Path(tempfile.mkdtemp(prefix="headwater-bench-"))
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-keyout", str(folder / "tls.key"), "-out", str(folder / "tls.pem")],
-        check=True, capture_output=True,
-    )
-    (folder / "tls.key").chmod(0o600)
+    make_certificate(folder)
     headwater = Headwater(options.binary, folder)
     nginx = Nginx(nginx_program, folder / "nginx", folder / "root", tcp_nopush=True)
     tuned = Nginx(nginx_program, folder / "tuned", folder / "root", tcp_nopush=False)
