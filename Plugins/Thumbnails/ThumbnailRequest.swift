@@ -74,8 +74,8 @@ enum ThumbnailRequest: Equatable, Sendable {
 
 /// `w` and `exact` of the pictures that have them; everything else in a query is somebody else's.
 struct ThumbnailParameters: ParameterHandler {
-  func parameters(in query: Span<UInt8>, of path: Span<UInt8>) -> [UInt8]? {
-    guard Self.hasParameters(path) else { return nil }
+  func writeParameters(in query: Span<UInt8>, of path: Span<UInt8>, to name: inout [UInt8]) -> Bool {
+    guard Self.hasParameters(path) else { return false }
     var widths = 0
     var width = 0
     var isExact = false
@@ -91,10 +91,27 @@ struct ThumbnailParameters: ParameterHandler {
       }
       start = end + 1
     }
-    guard widths > 0 || isExact else { return nil }
-    var text = widths == 0 ? "" : "w=\(widths == 1 ? width : 0)"
-    if isExact { text += text.isEmpty ? "exact=1" : "&exact=1" }
-    return Array(text.utf8)
+    guard widths > 0 || isExact else { return false }
+    if widths > 0 {
+      Self.write("w=", to: &name)
+      Self.write(widths == 1 ? width : 0, to: &name)
+      if isExact { name.append(UInt8(ascii: "&")) }
+    }
+    if isExact { Self.write("exact=1", to: &name) }
+    return true
+  }
+
+  private static func write(_ text: StaticString, to name: inout [UInt8]) {
+    for index in 0..<text.utf8CodeUnitCount { name.append(text.utf8Start[index]) }
+  }
+
+  private static func write(_ number: Int, to name: inout [UInt8]) {
+    var divisor = 1
+    while number / divisor >= 10 { divisor *= 10 }
+    while divisor > 0 {
+      name.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / divisor % 10))
+      divisor /= 10
+    }
   }
 
   /// 0 for what is no width.

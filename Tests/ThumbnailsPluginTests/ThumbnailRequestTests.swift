@@ -31,9 +31,10 @@ import Testing
 
   private func parameters(_ query: String, _ path: String = "/v/film/thumb_12.jpg") -> String? {
     let (query, path) = (Array(query.utf8), Array(path.utf8))
-    return ThumbnailParameters().parameters(in: query.span, of: path.span).map {
-      String(decoding: $0, as: UTF8.self)
-    }
+    var name: [UInt8] = []
+    let isWritten = ThumbnailParameters().writeParameters(in: query.span, of: path.span, to: &name)
+    #expect(isWritten || name.isEmpty)
+    return isWritten ? String(decoding: name, as: UTF8.self) : nil
   }
 
   @Test func equalWishesHaveOneName() {

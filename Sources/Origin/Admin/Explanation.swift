@@ -80,7 +80,8 @@ public struct Explanation: Sendable {
       return add("site", "none answers for \(host); add it to the hosts of a site")
     }
     add("site", "\(site.name)\(site.configuration.file.map { " (\($0))" } ?? "")")
-    let path = site.pipeline.name(of: head) ?? [UInt8](copying: head.path)
+    var path: [UInt8] = []
+    if !site.pipeline.writeName(of: head, to: &path) { path = [UInt8](copying: head.path) }
     add("path", String(decoding: path, as: UTF8.self))
     let names = plugins.members.filter { $0.site == site.name }.map(\.name)
     add("plugins", names.isEmpty ? "none" : names.joined(separator: ", "))

@@ -39,11 +39,11 @@ public protocol LocateHandler: Sendable {
 ///
 /// What they choose becomes part of the answer's name: locate and content handlers get `path?parameters`.
 public protocol ParameterHandler: Sendable {
-  /// Runs for every request with a query, so it looks at the path first.
+  /// Writes the parameters behind `name`, in one fixed spelling, so that equal wishes have one name (`w=320`).
   ///
-  /// - Returns: the parameters in one fixed spelling, so that equal wishes have one name (`w=320`); nil for paths that are
-  ///   not this handler's, and for queries that say nothing to it.
-  func parameters(in query: Span<UInt8>, of path: Span<UInt8>) -> [UInt8]?
+  /// Runs for every request with a query, so it looks at the path first, and allocates nothing.
+  /// - Returns: false, with nothing written, for paths that are not this handler's, and for queries that say nothing to it.
+  func writeParameters(in query: Span<UInt8>, of path: Span<UInt8>, to name: inout [UInt8]) -> Bool
 }
 
 /// Says what pictures for seeking an asset's manifests name.

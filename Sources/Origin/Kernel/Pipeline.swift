@@ -64,14 +64,18 @@ public struct Pipeline: Sendable {
     return false
   }
 
-  /// The name of the answer to a request: its path, and the parameters that choose between answers under it. nil where that
-  /// is the path alone.
-  func name(of request: borrowing RequestHead) -> [UInt8]? {
-    guard !parameters.isEmpty, let query = request.query else { return nil }
-    for handler in parameters {
-      guard let chosen = handler.parameters(in: query, of: request.path) else { continue }
-      return [UInt8](copying: request.path) + [UInt8(ascii: "?")] + chosen
-    }
-    return nil
+  /// Writes the name of the answer to a request: its path, and the parameters that choose between answers under it.
+  ///
+  /// - Parameter name: whose storage is used again.
+  /// - Returns: false, with `name` left empty, where that is the path alone.
+  func writeName(of request: borrowing RequestHead, to name: inout [UInt8]) -> Bool {
+    name.removeAll(keepingCapacity: true)
+    guard !parameters.isEmpty, let query = request.query else { return false }
+    let path = request.path
+    for index in path.indices { name.append(path[index]) }
+    name.append(UInt8(ascii: "?"))
+    for handler in parameters where handler.writeParameters(in: query, of: path, to: &name) { return true }
+    name.removeAll(keepingCapacity: true)
+    return false
   }
 }

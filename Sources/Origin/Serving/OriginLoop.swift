@@ -88,6 +88,8 @@ final class OriginLoop: Router {
   /// The identifier of the request being answered: the client's own where it is sound, else a new one.
   private(set) var requestID: [UInt8] = []
   private var dateSeconds: Int64 = -1
+  /// Storage of the names that parameters are part of.
+  private var answerName: [UInt8] = []
   /// The wall clock at the last answer.
   private var answeredSeconds: Int64 = 0
   /// `Date: …\r\n`, remade once a second.
@@ -293,7 +295,8 @@ final class OriginLoop: Router {
       case .refuse(let problem): return .problem(problem, site)
       }
     }
-    if let name = site.pipeline.name(of: request) {
+    if site.pipeline.writeName(of: request, to: &answerName) {
+      let name = answerName
       return mediaAnswer(name.span, site, grant: grant, hasToken: grant != nil, mayWait: mayWait)
     }
     return mediaAnswer(request.path, site, grant: grant, hasToken: grant != nil, mayWait: mayWait)
