@@ -18,7 +18,9 @@ struct ThumbnailContent: ContentHandler, ImageSetProvider {
     case .wait(let outcome): return outcome
     case .media(let found): media = found
     }
-    let planner = ThumbnailPlanner(media: media, config: config, context: context)
+    let planner = ThumbnailPlanner(media: media, config: config) { (blob) throws(Problem) in
+      try context.blob(blob)
+    }
     switch request {
     case .storyboardText(let text): return .representation(try self.text(text, planner, context))
     case .poster(let format, let wished):

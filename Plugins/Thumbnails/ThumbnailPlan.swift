@@ -20,7 +20,8 @@ struct ThumbnailPlan: Sendable {
 struct ThumbnailPlanner {
   let media: AssetMedia
   let config: ThumbnailsConfig
-  let context: ContentContext
+  /// Opens a blob of the asset.
+  let open: (BlobID) throws(Problem) -> BlobFile
 
   /// How far from its key frame an exact picture may lie.
   private static let mostSamples = 600
@@ -256,7 +257,7 @@ struct ThumbnailPlanner {
     }
     return Picture(
       rendition: rendition, name: "r\(number)", widthPixels: Int(size.widthPixels),
-      file: try context.blob(blob),
+      file: try open(blob),
       order: order, configuration: configuration)
   }
 }

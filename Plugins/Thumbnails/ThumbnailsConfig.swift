@@ -20,6 +20,7 @@ struct ThumbnailsConfig: Equatable, Sendable {
   var columns: Int
   var rows: Int
   var isInManifests: Bool
+  var isMadeAhead: Bool
   var cacheBytes: UInt64
 
   static let section = ConfigSection(
@@ -57,6 +58,9 @@ struct ThumbnailsConfig: Equatable, Sendable {
       .integer("columns", default: 5, in: 1...50, "Tiles in a row of a sheet.", example: 10),
       .integer("rows", default: 5, in: 1...50, "Rows of a sheet.", example: 10),
       .bool("manifests", default: true, "Whether HLS playlists and MPDs name the storyboard."),
+      .bool(
+        "ahead", default: true,
+        "Whether poster and storyboard of an asset that arrives are made by a job, before anybody asks."),
       .size(
         "cache", default: "1GiB", from: "1MiB", to: "1TiB",
         "Disk for pictures that were made, in `derived/` below the storage folder. What was used longest ago goes first.",
@@ -83,6 +87,7 @@ struct ThumbnailsConfig: Equatable, Sendable {
     columns = table.integer("columns")
     rows = table.integer("rows")
     isInManifests = table.bool("manifests")
+    isMadeAhead = table.bool("ahead")
     cacheBytes = UInt64(table.sizeBytes("cache"))
     guard columns * tileWidthPixels <= StillOrder.Limits.sidePixels else {
       throw PluginError(

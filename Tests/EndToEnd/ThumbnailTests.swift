@@ -258,7 +258,7 @@ enum StillMedia: Sendable {
     options.threads = 2
     options.sites = [
       "demo":
-        "hosts = [\"*\"]\n[plugins.thumbnails]\nenabled = true\nwidths = [\"160\", \"320\", \"640\"]\nposter_width = 640"
+        "hosts = [\"*\"]\n[plugins.thumbnails]\nenabled = true\nahead = false\nwidths = [\"160\", \"320\", \"640\"]\nposter_width = 640"
     ]
     return options
   }()

@@ -33,6 +33,54 @@ public struct AssetMedia: Sendable {
     self.tracks = tracks
   }
 
+  /// The newest generation of an asset, read from the store: for jobs. Blocks on the disk.
+  ///
+  /// - Parameter segmentMilliseconds: the site's, as `PluginHost` has it.
+  /// - Returns: nil where the asset is gone, has nothing that is packaged, or is being removed.
+  /// - Throws: `.damaged`.
+  public static func newest(
+    of id: String, site: String, in store: Store, segmentMilliseconds: UInt32
+  ) throws(Problem) -> AssetMedia? {
+    let record: AssetRecord?
+    do throws(StoreError) {
+      record = try store.read { reader throws(StoreError) in try reader.asset(site: site, id: id) }
+    } catch { throw Problem(error) }
+    guard let record, let generation = record.generation, record.renditions.contains(where: \.hasIndex) else {
+      return nil
+    }
+    return try AssetMedia(record, generation, store, segmentMilliseconds)
+  }
+
+  private init(
+    _ asset: AssetRecord, _ generation: Generation, _ store: Store, _ segmentMilliseconds: UInt32
+  ) throws(Problem) {
+    assetID = asset.id
+    self.generation = generation
+    isPinned = false
+    ingestedMilliseconds = asset.updatedMilliseconds
+    validUntilSeconds = nil
+    childPrefix = "g/\(generation.hex)/"
+    var loaded: [BlobID: LoadedIndex] = [:]
+    var tracks: [String: IndexedTrack] = [:]
+    presentation = try Edition.presentation(
+      of: asset.renditions.filter { $0.hasIndex || $0.kind == .subtitle }
+    ) { (record) throws(Problem) in
+      let index: LoadedIndex
+      if let known = loaded[record.blob] {
+        index = known
+      } else {
+        index = try LoadedIndex(of: record.blob, in: store, segmentMilliseconds)
+        loaded[record.blob] = index
+      }
+      guard record.trackIndex < index.index.tracks.count else { throw .damaged }
+      let indexed = IndexedTrack(
+        loaded: index, number: Int(record.trackIndex), blob: record.blob, rendition: record.name)
+      if record.kind == .video { tracks[record.name] = indexed }
+      return indexed
+    }
+    self.tracks = tracks
+  }
+
   /// The blob of a picture rendition.
   public func blob(of rendition: String) -> BlobID? { tracks[rendition]?.blob }
 

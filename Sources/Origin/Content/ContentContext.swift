@@ -204,10 +204,14 @@ public final class ContentContext {
   private func openSidecar(_ id: BlobID) throws(Problem) -> BlobFile {
     let sidecar: BlobFile?
     do throws(StoreError) { sidecar = try store.blobs.openSidecar(id) } catch { throw Problem(error) }
-    guard let sidecar else {
-      throw .damaged("blob \(id.hex) has no packaging index; scrub --repair makes it again")
-    }
+    guard let sidecar else { throw .withoutIndex(id) }
     return sidecar
+  }
+}
+
+extension Problem {
+  fileprivate static func withoutIndex(_ blob: BlobID) -> Problem {
+    .damaged("blob \(blob.hex) has no packaging index; scrub --repair makes it again")
   }
 }
 
@@ -230,6 +234,14 @@ final class LoadedIndex: Sendable {
     }
     guard let clipped else { throw .notFound }
     index = clipped
+  }
+
+  /// Opened outside of a loop. Blocks on the disk.
+  convenience init(of id: BlobID, in store: Store, _ targetMilliseconds: UInt32) throws(Problem) {
+    let sidecar: BlobFile?
+    do throws(StoreError) { sidecar = try store.blobs.openSidecar(id) } catch { throw Problem(error) }
+    guard let sidecar else { throw .withoutIndex(id) }
+    try self.init(sidecar: sidecar, targetMilliseconds: targetMilliseconds)
   }
 
   init(sidecar: BlobFile, targetMilliseconds: UInt32) throws(Problem) {

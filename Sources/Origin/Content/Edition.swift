@@ -129,13 +129,25 @@ struct Edition {
   func presentation(
     in context: ContentContext, listsKeyFrames: Bool = true
   ) throws(Problem) -> Presentation {
+    try Self.presentation(
+      of: renditions, isClipped: clip != nil, listsKeyFrames: listsKeyFrames
+    ) { (record) throws(Problem) in
+      try track(record.name, in: context)
+    }
+  }
+
+  /// - Parameter track: the track behind a rendition of picture or sound.
+  static func presentation(
+    of renditions: [RenditionRecord], isClipped: Bool = false, listsKeyFrames: Bool = true,
+    track: (RenditionRecord) throws(Problem) -> IndexedTrack
+  ) throws(Problem) -> Presentation {
     var list: [PresentationRendition] = []
     var subtitles: [PresentationSubtitle] = []
     var durationMilliseconds: UInt64 = 0
     for record in renditions {
       switch record.kind {
       case .video, .audio:
-        let indexed = try track(record.name, in: context)
+        let indexed = try track(record)
         guard !indexed.segments.isEmpty else { continue }
         durationMilliseconds = max(durationMilliseconds, indexed.loaded.index.durationMilliseconds)
         var rendition = PresentationRendition(
@@ -144,7 +156,7 @@ struct Edition {
         if let language = record.language { rendition.track.language = language }
         if listsKeyFrames { rendition.keyFrames = try indexed.keyFrames() }
         list.append(rendition)
-      case .subtitle where clip == nil:
+      case .subtitle where !isClipped:
         subtitles.append(
           PresentationSubtitle(
             name: record.name, language: record.language ?? "und", label: record.label ?? "",
