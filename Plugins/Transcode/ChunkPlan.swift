@@ -8,8 +8,10 @@
 // rung finds the same segments in both. Between two of those a key frame stands every two seconds, and none nearer than one
 // second before the next. A source that is not packaged counts as one long segment.
 //
-// A chunk is a run of such groups of four seconds or more. It ends at a key frame of the source where there is one within
-// twelve seconds, since what is decoded from there is decoded by nobody else.
+// A chunk is a run of such groups: of four seconds in a short clip, so that every worker gets some, and of up to twelve in a
+// film of three minutes or more, since encoders of five rungs take half a gigabyte of fresh memory before the first picture. It
+// ends at a key frame of the source where there is one within eight seconds more, since what is decoded from there is decoded
+// by nobody else.
 
 /// The chunks of one source, on its presentation timeline, in ticks.
 struct ChunkPlan: Sendable, Equatable {
@@ -25,8 +27,10 @@ struct ChunkPlan: Sendable, Equatable {
 
   /// A job waits for at most 4,096 others.
   static let mostChunks = 4000
-  private static let leastSeconds: Int64 = 4
-  private static let mostSeconds: Int64 = 12
+  private static let leastSeconds: ClosedRange<Int64> = 4...12
+  /// So many chunks keep workers busy; a title that is longer gets longer ones.
+  private static let enoughChunks: Int64 = 16
+  private static let searchSeconds: Int64 = 8
 
   /// - Parameters:
   ///   - startTicks: presentation time of the first picture.
@@ -43,8 +47,10 @@ struct ChunkPlan: Sendable, Equatable {
       startTicks, end, group: max(1, second * Int64(groupMilliseconds) / 1000), second: second,
       cuts: cuts.filter { $0 > startTicks && $0 < end })
     let isSourceKey = Set(sourceKeys)
-    let least = max(Self.leastSeconds * second, (end - startTicks) / Int64(Self.mostChunks) + 1)
-    let most = max(Self.mostSeconds * second, least)
+    let share = (end - startTicks) / Self.enoughChunks
+    let usual = min(max(share, Self.leastSeconds.lowerBound * second), Self.leastSeconds.upperBound * second)
+    let least = max(usual, (end - startTicks) / Int64(Self.mostChunks) + 1)
+    let most = least + Self.searchSeconds * second
     var chunks: [Chunk] = []
     for key in keys {
       if let last = chunks.last {

@@ -32,6 +32,25 @@ struct SoundHandler: JobHandler {
   }
 }
 
+/// `transcode.probe`: one decode of a part, encoded to variants of its rungs that are measured and thrown away.
+struct ProbeHandler: JobHandler {
+  static let kind = "transcode.probe"
+  var kind: String { Self.kind }
+  var limits: JobLimits { .transcoding }
+
+  func run(_ job: RunningJob) async throws(JobFailure) -> JobResult {
+    let payload = try job.payload(as: ProbePayload.self)
+    let source = try await job.source(of: try BlobID.parse(payload.blob))
+    let request = String(decoding: try JobJSON.bytes(of: payload.probe), as: UTF8.self)
+    let report = try await job.process(
+      ["transcode-probe", "--demuxer", payload.demuxer, "--request", request], inputs: [source.descriptor],
+      outputs: [], mediaSeconds: payload.mediaSeconds * Double(max(1, payload.probe.request.rungs.count)))
+    let result = try report.decoded(as: TranscodeReport.self)
+    if let failure = result.failure { throw JobFailure(failure, log: report.log) }
+    return JobResult(result: try JobJSON.bytes(of: ProbeResult(measures: result.measures ?? [])))
+  }
+}
+
 /// Runs an encoding process and keeps what it makes.
 private func encode(
   _ job: RunningJob, _ command: String, _ blob: String, _ demuxer: String, _ request: [UInt8],
@@ -48,11 +67,18 @@ private func encode(
   let result = try report.decoded(as: TranscodeReport.self)
   if let failure = result.failure { throw JobFailure(failure, log: report.log) }
   guard result.frames > 0 else {
-    return JobResult(result: try JobJSON.bytes(of: ChunkResult(blob: nil, frames: 0)))
+    return JobResult(
+      result: try JobJSON.bytes(of: ChunkResult(blob: nil, frames: 0, warnings: result.remarks)))
   }
   let kept = try await job.keep(output)
   return JobResult(
-    result: try JobJSON.bytes(of: ChunkResult(blob: "\(kept)", frames: result.frames)), keptBlobs: [kept])
+    result: try JobJSON.bytes(
+      of: ChunkResult(blob: "\(kept)", frames: result.frames, warnings: result.remarks)), keptBlobs: [kept])
+}
+
+extension TranscodeReport {
+  /// The first of its warnings, nil where there is none.
+  fileprivate var remarks: [RemuxReport.Remark]? { warnings.isEmpty ? nil : Array(warnings.prefix(16)) }
 }
 
 extension JobLimits {

@@ -23,6 +23,7 @@ struct JoinHandler: JobHandler {
     let payload = try job.payload(as: JoinPayload.self)
     let source = try BlobID.parse(payload.source)
     var dependencies = try await job.dependencies()
+    let warnings = try Self.warnings(of: dependencies)
     var files = JoinedFiles()
     var sound: MovieTrack?
     switch payload.sound {
@@ -63,7 +64,8 @@ struct JoinHandler: JobHandler {
       }
     }
     return JobResult(
-      result: try JobJSON.bytes(of: Summary(renditions: renditions.map(\.name))),
+      result: try JobJSON.bytes(
+        of: Summary(renditions: renditions.map(\.name), warnings: warnings)),
       change: .renditions(
         asset: payload.asset, ifSource: source, add: renditions, remove: payload.removed,
         status: payload.isLast ? .ready : nil))
@@ -71,6 +73,17 @@ struct JoinHandler: JobHandler {
 
   private struct Summary: Codable {
     var renditions: [String]
+    /// Each once, whatever chunks it was said of.
+    var warnings: [RemuxReport.Remark]
+  }
+
+  private static func warnings(of chunks: [JobRecord]) throws(JobFailure) -> [RemuxReport.Remark] {
+    var seen: [RemuxReport.Remark] = []
+    for chunk in chunks where seen.count < 16 {
+      let remarks = try RunningJob.result(of: chunk, as: ChunkResult.self).warnings ?? []
+      for remark in remarks where !seen.contains(remark) { seen.append(remark) }
+    }
+    return seen
   }
 
   private func chunks(

@@ -18,6 +18,17 @@ struct Ladder: Sendable, Equatable {
     var keepsHDR: Bool
   }
 
+  /// How the rungs of a title are settled.
+  enum Mode: String, Sendable {
+    /// As the file states them.
+    case fixed
+    /// By probes of the title.
+    case perTitle = "per-title"
+  }
+
+  var mode: Mode
+  /// 2: the first finds the quality at which the title has the rate of the rung.
+  var passes: Int
   var groupMilliseconds: Int
   var audioKilobitsPerSecond: Int
   var audioChannels: Int
@@ -25,6 +36,9 @@ struct Ladder: Sendable, Equatable {
   var loudness: Double?
   /// From the smallest to the largest.
   var rungs: [Rung]
+
+  /// Whether parts of the source are encoded for measurement first.
+  var needsProbes: Bool { mode == .perTitle || passes == 2 }
 
   /// Codings that are written, and which encoders make them, as `headwater-media` knows them.
   static let encoders = [
@@ -37,6 +51,8 @@ struct Ladder: Sendable, Equatable {
     let preset = table.string("preset")
     let quality = table.integer("quality")
     let entries = table.tables("rungs")
+    mode = Mode(rawValue: table.string("mode")) ?? .fixed
+    passes = table.integer("passes")
     groupMilliseconds = table.durationMilliseconds("group")
     audioKilobitsPerSecond = table.integer("audio_kbps")
     audioChannels = table.integer("audio_channels")
@@ -83,6 +99,14 @@ struct Ladder: Sendable, Equatable {
         "quality", default: 23, in: 1...63,
         "Constant rate factor, as long as the rate stays below the rung's: smaller is better and larger.",
         example: 21),
+      .string(
+        "mode", default: "fixed", .oneOf(["fixed", "per-title"]),
+        "`per-title`: probes of each title choose rungs, qualities and caps by measured similarity, within those of the ladder.",
+        example: "per-title"),
+      .integer(
+        "passes", default: 1, in: 1...2,
+        "2: each rung has its `kbps` on average, at one quality for the whole title, found by a first pass. Not with `per-title`.",
+        example: 2),
       .duration(
         "group", default: "2s", from: "500ms", to: "10s",
         "Distance of key frames; the segment length is best a multiple of it.", example: "1s"),
@@ -106,7 +130,8 @@ struct Ladder: Sendable, Equatable {
     .integer(
       "height", default: 0, in: 0...8192, "The shorter side of the picture, in pixels.", example: 720),
     .integer(
-      "kbps", default: 0, in: 0...500_000, "What its rate never exceeds for long.", example: 3000),
+      "kbps", default: 0, in: 0...500_000, "What its rate never exceeds for long; in two passes its mean.",
+      example: 3000),
     .string(
       "encoder", default: "", .oneOf([""] + encoders), "In place of the ladder's.", example: "libsvtav1"
     ),

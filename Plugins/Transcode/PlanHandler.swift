@@ -8,6 +8,8 @@ import Store
 ///           ├─ audio ───────────────────────────────────────┤
 ///           └─ chunk, chunk, … of the others ─────────────── join: ready
 ///
+/// Where the ladder is measured first, `plan` ─ probe, probe, … ─ `choose` come before, and the rest follows from `choose`.
+///
 /// The smallest rung is made by itself and first, where `lowest_first` is on, so that somebody on a slow network does not
 /// wait for the largest: its chunks cost one more decoding of the source.
 struct PlanHandler: JobHandler {
@@ -22,7 +24,9 @@ struct PlanHandler: JobHandler {
     let payload = try job.payload(as: PlanPayload.self)
     let source = try BlobID.parse(payload.source)
     let survey = try await SourceSurvey(payload, job, segmentMilliseconds: segmentMilliseconds)
-    let drafts = try TranscodeJobs(payload, survey, config, site: job.site).drafts()
+    let jobs = TranscodeJobs(payload, survey, config, site: job.site)
+    let probes = try jobs.probes()
+    let drafts = probes.isEmpty ? try jobs.drafts() : probes
     let summary = Summary(jobs: drafts.count, warnings: survey.warnings)
     // Without work the asset is what it will be.
     let change: AssetChange? =
@@ -34,6 +38,40 @@ struct PlanHandler: JobHandler {
   private struct Summary: Codable {
     var jobs: Int
     var warnings: [RemuxReport.Remark]
+  }
+}
+
+/// `transcode.choose`: settles the rungs of a title by what its probes measured, and lays out the jobs that make them.
+///
+/// What was chosen stands in its result, and what it was chosen by in those of the probes: begun again, it chooses the same.
+struct ChooseHandler: JobHandler {
+  static let kind = "transcode.choose"
+  var kind: String { Self.kind }
+  var limits: JobLimits { .transcoding }
+
+  let config: TranscodeConfig
+  let segmentMilliseconds: UInt32
+
+  func run(_ job: RunningJob) async throws(JobFailure) -> JobResult {
+    let payload = try job.payload(as: PlanPayload.self)
+    var samples: [RungTuning.Sample] = []
+    for probe in try await job.dependencies() {
+      samples.append(
+        RungTuning.Sample(
+          seconds: try RunningJob.payload(of: probe, as: ProbePayload.self).mediaSeconds,
+          measures: try RunningJob.result(of: probe, as: ProbeResult.self).measures))
+    }
+    let survey = try await SourceSurvey(payload, job, segmentMilliseconds: segmentMilliseconds)
+    let jobs = TranscodeJobs(payload, survey, config, site: job.site)
+    let tuning = RungTuning(jobs.rungs, samples, config.ladder.mode)
+    let drafts = try jobs.drafts(tuning.rungs)
+    return JobResult(
+      result: try JobJSON.bytes(of: Summary(jobs: drafts.count, rungs: tuning.choices)), followUps: drafts)
+  }
+
+  private struct Summary: Codable {
+    var jobs: Int
+    var rungs: [RungTuning.Choice]
   }
 }
 
@@ -53,8 +91,42 @@ struct TranscodeJobs {
     self.site = site
   }
 
-  func drafts() throws(JobFailure) -> [JobDraft] {
-    let rungs = survey.video.map { RungChoice.rungs(of: config.ladder, for: $0.choiceSource) } ?? []
+  /// What the ladder has for the source.
+  var rungs: [TranscodeRequest.Rung] {
+    survey.video.map { RungChoice.rungs(of: config.ladder, for: $0.choiceSource) } ?? []
+  }
+
+  /// The jobs that measure, and the one that waits for them; none where the ladder needs no measuring or the source does not
+  /// say how long it is.
+  func probes() throws(JobFailure) -> [JobDraft] {
+    guard config.ladder.needsProbes, let video = survey.video, let end = video.endTicks else { return [] }
+    let plan = ProbePlan(
+      chunkPlan(video).chunks, endTicks: end, timescale: video.timescale, rungs: rungs, config.ladder)
+    guard !plan.probes.isEmpty else { return [] }
+    var drafts: [JobDraft] = []
+    for (place, probe) in plan.probes.enumerated() {
+      let request = self.request(probe.chunk, probe.rungs, video)
+      drafts.append(
+        JobDraft(
+          site: site, kind: ProbeHandler.kind, key: key("probe/\(place)"), asset: payload.asset, priority: 45,
+          payload: try JobJSON.bytes(
+            of: ProbePayload(
+              blob: "\(video.blob)", demuxer: video.demuxer,
+              probe: TranscodeProbe(request, comparesPictures: probe.comparesPictures),
+              mediaSeconds: probe.seconds)),
+          servesDependantsOnly: true))
+    }
+    drafts.append(
+      JobDraft(
+        site: site, kind: ChooseHandler.kind, key: key("choose"), asset: payload.asset, priority: 40,
+        payload: try JobJSON.bytes(of: payload), dependencies: drafts.map(\.id)))
+    return drafts
+  }
+
+  func drafts() throws(JobFailure) -> [JobDraft] { try drafts(rungs) }
+
+  /// - Parameter rungs: from the smallest to the largest.
+  func drafts(_ rungs: [TranscodeRequest.Rung]) throws(JobFailure) -> [JobDraft] {
     let (sound, audio) = try soundJob()
     var drafts = audio.map { [$0] } ?? []
     guard let video = survey.video, !rungs.isEmpty else {
@@ -71,7 +143,8 @@ struct TranscodeJobs {
       let priority = UInt8(50 + 20 * number)
       var waited: [JobID] = []
       for (place, chunk) in chunks.enumerated() {
-        let draft = try self.chunk(chunk, place, group, number, video, priority: priority)
+        let draft = try self.chunk(
+          chunk, place, group, number, video, priority: priority, isOneOfMany: chunks.count > 1)
         waited.append(draft.id)
         drafts.append(draft)
       }
@@ -100,19 +173,26 @@ struct TranscodeJobs {
     "\(payload.asset)/\(payload.occasion)/\(payload.source)/\(part)"
   }
 
-  private func chunk(
-    _ chunk: ChunkPlan.Chunk, _ place: Int, _ rungs: [TranscodeRequest.Rung], _ group: Int,
-    _ video: SourceSurvey.Video, priority: UInt8
-  ) throws(JobFailure) -> JobDraft {
-    let request = TranscodeRequest(
+  private func request(
+    _ chunk: ChunkPlan.Chunk, _ rungs: [TranscodeRequest.Rung], _ video: SourceSurvey.Video
+  ) -> TranscodeRequest {
+    TranscodeRequest(
       trackID: video.trackID, timescale: video.timescale, zeroTicks: video.zeroTicks,
-      startTicks: chunk.startTicks, endTicks: chunk.endTicks, keyTicks: chunk.keyTicks,
+      startTicks: chunk.startTicks, endTicks: chunk.endTicks ?? video.lastTicks, keyTicks: chunk.keyTicks,
       framesPerSecondNumerator: video.survey.framesPerSecondNumerator,
       framesPerSecondDenominator: video.survey.framesPerSecondDenominator,
       rotationDegrees: video.survey.rotationDegrees, deinterlaces: video.survey.isInterlaced,
       isHDR: video.survey.isHDR, rungs: rungs)
+  }
+
+  private func chunk(
+    _ chunk: ChunkPlan.Chunk, _ place: Int, _ rungs: [TranscodeRequest.Rung], _ group: Int,
+    _ video: SourceSurvey.Video, priority: UInt8, isOneOfMany: Bool
+  ) throws(JobFailure) -> JobDraft {
     let end = chunk.endTicks ?? video.endTicks ?? 0
     let seconds = max(0, Double(end - chunk.startTicks)) / Double(max(1, video.timescale))
+    let request = self.request(
+      chunk, isOneOfMany ? rungs.map { $0.asChunk(ofSeconds: seconds) } : rungs, video)
     return JobDraft(
       site: site, kind: ChunkHandler.kind, key: key("rungs-\(group)/\(place)"), asset: payload.asset,
       priority: priority,
@@ -171,6 +251,13 @@ struct TranscodeJobs {
 }
 
 extension SourceSurvey.Video {
+  /// Where the last chunk ends at the latest: a tenth of a second behind the end that our own reading of the tables has. libav shows
+  /// every edit of a list, and half a million of them would show one picture for hours. Nil of other containers, which are vague
+  /// about their length.
+  fileprivate var lastTicks: Int64? {
+    trackID == nil ? nil : endTicks.map { $0 + Int64(timescale) / 10 }
+  }
+
   fileprivate var choiceSource: RungChoice.Source {
     RungChoice.Source(
       widthPixels: Int(survey.displayWidthPixels), heightPixels: Int(survey.displayHeightPixels),

@@ -4,7 +4,7 @@ import Store
 // What the jobs of the plugin tell one another, as JSON: a payload has at most 16 KiB, so lists of chunks stand in the
 // dependencies of a job and not in its payload.
 
-/// `transcode.plan`: which media of an asset to transcode.
+/// `transcode.plan` and `transcode.choose`: which media of an asset to transcode.
 struct PlanPayload: Codable, Equatable {
   var asset: String
   var source: String
@@ -33,12 +33,26 @@ struct SoundPayload: Codable, Equatable {
   var mediaSeconds: Double
 }
 
+/// `transcode.probe`. The result is a `ProbeResult`.
+struct ProbePayload: Codable, Equatable {
+  var blob: String
+  var demuxer: String
+  var probe: TranscodeProbe
+  var mediaSeconds: Double
+}
+
+struct ProbeResult: Codable, Equatable {
+  var measures: [TranscodeReport.Measure]
+}
+
 struct ChunkResult: Codable, Equatable {
   /// An MP4 of a track for each rung, in their order, times counted from the start of the chunk. Nil of a chunk without
   /// pictures.
   var blob: String?
   /// Pictures decoded, or samples of sound encoded.
   var frames: Int64
+  /// What the process remarked, such as an encoder that another took the place of.
+  var warnings: [RemuxReport.Remark]?
 }
 
 /// `transcode.join`: waits for all chunks of its rungs, in their order, and the sound after them.

@@ -1,9 +1,10 @@
 // Makes a ladder of renditions of every asset that arrives.
 //
 //     asset ready ─► transcode.plan ─► transcode.chunk × n, transcode.audio ─► transcode.join ─► renditions in the catalog
+//                          └─► transcode.probe × n ─► transcode.choose ─┘          where the ladder is measured first
 //
 // Read this file, then `PlanHandler.swift` (which jobs), `ChunkPlan.swift` (where is cut), `RungChoice.swift` (which rungs),
-// `JoinHandler.swift` (what is verified). The encoding itself is `headwater-media`, in a process of its own for each chunk.
+// `JoinHandler.swift` (what is verified), `ProbePlan.swift` and `RungTuning.swift` (two passes, per-title). The encoding itself is `headwater-media`, in a process of its own for each chunk.
 //
 // An asset plays from its source at once, and goes on doing so whatever becomes of the jobs: a source that can't be decoded
 // has a failed `transcode.plan` and is served as before. An asset that has a rendition of picture besides its source is left
@@ -27,6 +28,11 @@ public final class TranscodePlugin: Plugin, CatalogConsumer, JobProvider {
   public init(site: String, settings: ConfigTable) throws(PluginError) {
     self.site = site
     config = TranscodeConfig(settings)
+    guard config.ladder.mode == .fixed || config.ladder.passes == 1 else {
+      throw PluginError(
+        key: "ladder",
+        "a ladder has either mode = \"per-title\" or passes = 2: one chooses rates, the other keeps to them")
+    }
   }
 
   public func provision(_ host: PluginHost) throws(PluginError) { self.host.withLock { $0 = host } }
@@ -37,7 +43,9 @@ public final class TranscodePlugin: Plugin, CatalogConsumer, JobProvider {
     guard let host = host.withLock({ $0 }) else { return [] }
     return [
       PlanHandler(config: config, segmentMilliseconds: host.segmentMilliseconds), ChunkHandler(),
-      SoundHandler(), JoinHandler(workers: host.workers, segmentMilliseconds: host.segmentMilliseconds),
+      SoundHandler(), ProbeHandler(),
+      ChooseHandler(config: config, segmentMilliseconds: host.segmentMilliseconds),
+      JoinHandler(workers: host.workers, segmentMilliseconds: host.segmentMilliseconds),
     ]
   }
 
@@ -99,8 +107,11 @@ public final class TranscodePlugin: Plugin, CatalogConsumer, JobProvider {
   }
 
   private func settle(_ host: PluginHost) async throws {
-    let given = try await host.jobs.jobs(
-      JobFilter(site: site, kind: JoinHandler.kind, states: [.failed, .cancelled]), before: nil, limit: 64)
+    var given: [JobRecord] = []
+    for kind in [JoinHandler.kind, ChooseHandler.kind] {
+      given += try await host.jobs.jobs(
+        JobFilter(site: site, kind: kind, states: [.failed, .cancelled]), before: nil, limit: 64)
+    }
     let store = host.store
     for job in given {
       guard let id = job.asset else { continue }

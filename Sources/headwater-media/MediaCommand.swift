@@ -15,6 +15,7 @@ enum MediaCommand {
   private static let usage = """
     usage: headwater-media remux --demuxer NAME [LIMITS] 3<INPUT 4<>OUTPUT 5>REPORT
            headwater-media survey --demuxer NAME [--track ID] [LIMITS] 3<INPUT 5>REPORT
+           headwater-media transcode-probe --demuxer NAME --request JSON [LIMITS] 3<INPUT 5>REPORT
            headwater-media transcode|transcode-audio --demuxer NAME --request JSON [LIMITS] 3<INPUT 4<>OUTPUT 5>REPORT
            headwater-media stills [LIMITS] 3<ORDER 4<>OUTPUT 5>REPORT
            headwater-media sandbox-check [--file PATH --port N [--threads yes] [LIMITS] 3<INPUT 4<>OUTPUT 5>REPORT]
@@ -30,7 +31,7 @@ enum MediaCommand {
         let demuxer = options.own["--demuxer"], !demuxer.isEmpty
       else { break }
       return remux(options, demuxer: demuxer)
-    case let command? where ["survey", "transcode", "transcode-audio"].contains(command):
+    case let command? where ["survey", "transcode", "transcode-probe", "transcode-audio"].contains(command):
       guard let status = TranscodeCommand.run(command, arguments.dropFirst()) else { break }
       return status
     case "stills":

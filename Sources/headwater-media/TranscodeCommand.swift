@@ -2,10 +2,11 @@ internal import Codec
 internal import FoundationEssentials
 internal import Packaging
 
-/// `headwater-media survey`, `transcode` and `transcode-audio`: the steps of a transcoding job that touch media.
+/// `headwater-media survey`, `transcode`, `transcode-probe` and `transcode-audio`: the steps of a transcoding job that touch media.
 ///
 ///     headwater-media survey          --demuxer NAME [--track ID] 3<INPUT 5>REPORT
 ///     headwater-media transcode       --demuxer NAME --request JSON 3<INPUT 4<>OUTPUT 5>REPORT
+///     headwater-media transcode-probe --demuxer NAME --request JSON 3<INPUT 5>REPORT
 ///     headwater-media transcode-audio --demuxer NAME --request JSON 3<INPUT 4<>OUTPUT 5>REPORT
 ///
 /// and the options of limits, as for the other commands. The report has a line `{"progress":N}` (0 to 1000) now and then, and a
@@ -28,10 +29,14 @@ enum TranscodeCommand {
       }
     case "transcode":
       guard let output, let request = decode(TranscodeRequest.self, request) else { return nil }
-      let needsThreads = request.rungs.contains { (try? EncoderChoice($0.encoder))?.needsThreads == true }
-      return MediaCommand.perform(options, allowsThreads: needsThreads) {
+      return MediaCommand.perform(options, allowsThreads: needsThreads(request)) {
         TranscodeChunk.run(
           request, input: input, output: output, demuxer: demuxer, limits: limits, progress: progress)
+      }
+    case "transcode-probe":
+      guard let probe = decode(TranscodeProbe.self, request) else { return nil }
+      return MediaCommand.perform(options, allowsThreads: needsThreads(probe.request)) {
+        TranscodeChunk.measure(probe, input: input, demuxer: demuxer, limits: limits, progress: progress)
       }
     case "transcode-audio":
       guard let output, let request = decode(TranscodeAudioRequest.self, request) else { return nil }
@@ -41,6 +46,10 @@ enum TranscodeCommand {
       }
     default: return nil
     }
+  }
+
+  private static func needsThreads(_ request: TranscodeRequest) -> Bool {
+    request.rungs.contains { (try? EncoderChoice($0.encoder))?.needsThreads == true }
   }
 
   private static func decode<Value: Decodable>(_ type: Value.Type, _ text: String) -> Value? {

@@ -91,14 +91,18 @@ public struct EncoderChoice: Sendable, Equatable {
       ]
     case "libsvtav1":
       return [
-        ("preset", preset.isEmpty ? "8" : preset), ("crf", "\(Int(rung.quality))"),
+        ("preset", preset.isEmpty ? "8" : preset), ("crf", "\(Int(rung.quality.rounded()))"),
         ("svtav1-params", "lp=1:scd=0"),
       ]
     case "libaom-av1":
-      return [("cpu-used", preset.isEmpty ? "6" : preset), ("crf", "\(Int(rung.quality))"), ("row-mt", "0")]
+      return [
+        ("cpu-used", preset.isEmpty ? "6" : preset), ("crf", "\(Int(rung.quality.rounded()))"),
+        ("row-mt", "0"),
+      ]
     case "libvpx-vp9":
       return [
-        ("deadline", "good"), ("cpu-used", preset.isEmpty ? "3" : preset), ("crf", "\(Int(rung.quality))"),
+        ("deadline", "good"), ("cpu-used", preset.isEmpty ? "3" : preset),
+        ("crf", "\(Int(rung.quality.rounded()))"),
         ("row-mt", "0"),
       ]
     default: return []

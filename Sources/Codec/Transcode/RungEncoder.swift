@@ -16,8 +16,13 @@ final class RungEncoder {
   private(set) var packets: Int64 = 0
   private(set) var bytes: Int64 = 0
   private var isForced: Set<Int64> = []
+  private var comparison: CodedComparison?
 
-  init(_ rung: TranscodeRequest.Rung, of request: TranscodeRequest, colour: RungColour) throws(CodecError) {
+  /// - Parameter comparesPictures: whether what comes out is decoded again and measured, which costs more than the encoding.
+  init(
+    _ rung: TranscodeRequest.Rung, of request: TranscodeRequest, colour: RungColour,
+    comparesPictures: Bool = false
+  ) throws(CodecError) {
     self.rung = rung
     let choice = try EncoderChoice(rung.encoder)
     self.choice = choice
@@ -39,6 +44,7 @@ final class RungEncoder {
       timescale: Int64(request.timescale))
     makeSession = { () throws(CodecError) in try Self.open(choice, rung, request, colour, format) }
     session = try makeSession()
+    comparison = comparesPictures ? try CodedComparison(session.context) : nil
   }
 
   private static func open(
@@ -59,6 +65,8 @@ final class RungEncoder {
       context.pointee.keyint_min = choice.family == .av1 || choice.family == .vp9 ? 1 << 20 : 1
       context.pointee.rc_max_rate = rung.maxBitsPerSecond
       context.pointee.rc_buffer_size = Int32(clamping: rung.bufferBits)
+      context.pointee.rc_initial_buffer_occupancy = Int32(
+        clamping: Int64(Double(rung.bufferBits) * TranscodeRequest.Rung.startFill))
       // What constant quality of these two must not exceed.
       if choice.family == .vp9 || choice.name == "libaom-av1" {
         context.pointee.bit_rate = rung.maxBitsPerSecond
@@ -91,6 +99,7 @@ final class RungEncoder {
       let forced = isKey && !choice.ignoresForcedKeys
       scaled.pointer.pointee.pict_type = forced ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE
       frames += 1
+      try comparison?.given(scaled)
       try encode(scaled, take)
     }
     if frame == nil { try encode(nil, take) }
@@ -103,8 +112,16 @@ final class RungEncoder {
       packets += 1
       bytes += Int64(packet.pointee.size)
       if packet.pointee.flags & AV_PKT_FLAG_KEY != 0 { keyTicks.append(packet.pointee.pts) }
+      try comparison?.made(packet)
       try take(packet)
     }
+  }
+
+  /// What the encoding took, and how much of the picture is left. To be asked once, at the end.
+  func measure() throws(CodecError) -> TranscodeReport.Measure {
+    TranscodeReport.Measure(
+      name: rung.name, quality: rung.quality, bytes: bytes, frames: frames,
+      similarity: try comparison?.mean() ?? nil)
   }
 
   /// Looks at what came out, not at what was asked for.

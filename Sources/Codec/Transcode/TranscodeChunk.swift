@@ -46,6 +46,30 @@ public enum TranscodeChunk {
     }
     return report
   }
+
+  /// Encodes a chunk to find out what it takes, and writes nothing; never throws, whatever the bytes are. To be called in a
+  /// process of its own, behind `Sandbox`.
+  ///
+  /// - Returns: with a measure for each rung of the probe, where there is a picture.
+  public static func measure(
+    _ probe: TranscodeProbe, input: Int32, demuxer: String, limits: DecodeLimits = DecodeLimits(),
+    progress: (Int) -> Void = { _ in }
+  ) -> TranscodeReport {
+    var report = TranscodeReport()
+    do throws(CodecError) {
+      guard probe.request.isSound else { throw .unsoundRequest }
+      let decoder = try VideoDecoder(
+        limits.open(input, demuxer), stream: nil, trackID: probe.request.trackID, limits: limits)
+      let run = try ChunkRun(probe.request, decoder, comparesPictures: probe.comparesPictures)
+      report.warnings = run.warnings
+      try run.encode(to: nil, progress: progress)
+      report.frames = run.frames
+      report.measures = try run.measures()
+    } catch {
+      report.failure = RemuxReport.Failure(error)
+    }
+    return report
+  }
 }
 
 extension CodecError {
@@ -87,7 +111,9 @@ private final class ChunkRun {
     return seen
   }
 
-  init(_ request: TranscodeRequest, _ decoder: VideoDecoder) throws(CodecError) {
+  init(
+    _ request: TranscodeRequest, _ decoder: VideoDecoder, comparesPictures: Bool = false
+  ) throws(CodecError) {
     self.request = request
     self.decoder = decoder
     let timescale = Int64(request.timescale)
@@ -96,7 +122,8 @@ private final class ChunkRun {
       let isMapped = request.isHDR && !rung.keepsHDR
       rungs.append(
         try RungEncoder(
-          rung, of: request, colour: isMapped ? .toneMapped : RungColour(decoder.description)))
+          rung, of: request, colour: isMapped ? .toneMapped : RungColour(decoder.description),
+          comparesPictures: comparesPictures))
     }
     self.rungs = rungs
     deinterlace =
@@ -118,8 +145,16 @@ private final class ChunkRun {
     }
   }
 
-  func encode(to output: Int32, progress: (Int) -> Void) throws(CodecError) {
-    let writer = try EncodedWriter(descriptor: output, encoders: rungs.map(\.session))
+  func measures() throws(CodecError) -> [TranscodeReport.Measure] {
+    var measures: [TranscodeReport.Measure] = []
+    for rung in rungs where frames > 0 { measures.append(try rung.measure()) }
+    return measures
+  }
+
+  /// - Parameter output: nil writes nothing.
+  func encode(to output: Int32?, progress: (Int) -> Void) throws(CodecError) {
+    var writer: EncodedWriter?
+    if let output { writer = try EncodedWriter(descriptor: output, encoders: rungs.map(\.session)) }
     let base = decoder.decoder.timeBase
     let timescale = Int64(request.timescale)
     // The beginning needs no search, which short recordings without an index make hard.
@@ -151,11 +186,11 @@ private final class ChunkRun {
       throw CodecError(
         code: "no-pictures", underlying: 0, message: "No picture of the chunk can be decoded.")
     }
-    try writer.finish()
+    try writer?.finish()
     for rung in rungs { try rung.verify() }
   }
 
-  private func take(_ frame: MediaFrame?, _ writer: EncodedWriter) throws(CodecError) {
+  private func take(_ frame: MediaFrame?, _ writer: EncodedWriter?) throws(CodecError) {
     if let deinterlace {
       try deinterlace.push(frame) { whole throws(CodecError) in try distribute(whole, writer) }
       if frame == nil { try distribute(nil, writer) }
@@ -164,7 +199,7 @@ private final class ChunkRun {
     }
   }
 
-  private func distribute(_ frame: MediaFrame?, _ writer: EncodedWriter) throws(CodecError) {
+  private func distribute(_ frame: MediaFrame?, _ writer: EncodedWriter?) throws(CodecError) {
     var isKey = false
     if let frame {
       let time = frame.pointer.pointee.pts + request.startTicks
@@ -193,10 +228,10 @@ private final class ChunkRun {
   }
 
   private func push(
-    _ frame: MediaFrame?, _ isKey: Bool, _ rung: RungEncoder, _ number: Int, _ writer: EncodedWriter
+    _ frame: MediaFrame?, _ isKey: Bool, _ rung: RungEncoder, _ number: Int, _ writer: EncodedWriter?
   ) throws(CodecError) {
     guard frame == nil || sinceKey % rung.rung.frameStep == 0 else { return }
-    try rung.push(frame, isKey: isKey) { packet throws(CodecError) in try writer.write(packet, track: number)
+    try rung.push(frame, isKey: isKey) { packet throws(CodecError) in try writer?.write(packet, track: number)
     }
   }
 }

@@ -65,6 +65,22 @@ public struct TranscodeRequest: Sendable, Equatable, Codable {
       self.frameStep = frameStep
       self.keepsHDR = keepsHDR
     }
+
+    /// How full the decoder's buffer is thought to be when a chunk begins.
+    ///
+    /// An encoder may empty the buffer towards the end of its chunk, and the next one begins again with this much: so much is
+    /// given away once a chunk, beside what the rate allows.
+    public static let startFill = 0.5
+
+    /// The same rung as one of many chunks has it: the rate is less by what the buffer gives away, so that the title as a whole
+    /// keeps to `maxBitsPerSecond`.
+    public func asChunk(ofSeconds seconds: Double) -> Rung {
+      guard seconds.isFinite, seconds > 0, maxBitsPerSecond > 0 else { return self }
+      var rung = self
+      let given = Self.startFill * Double(bufferBits) / Double(maxBitsPerSecond)
+      rung.maxBitsPerSecond = max(1, Int64(Double(maxBitsPerSecond) * seconds / (seconds + given)))
+      return rung
+    }
   }
 
   public init(
@@ -84,6 +100,19 @@ public struct TranscodeRequest: Sendable, Equatable, Codable {
     self.deinterlaces = deinterlaces
     self.isHDR = isHDR
     self.rungs = rungs
+  }
+}
+
+/// A chunk that is encoded to find out what it takes, and thrown away.
+public struct TranscodeProbe: Sendable, Equatable, Codable {
+  /// The same rung may stand in it several times, with other qualities.
+  public var request: TranscodeRequest
+  /// Whether pictures are compared with the source, too.
+  public var comparesPictures: Bool
+
+  public init(_ request: TranscodeRequest, comparesPictures: Bool) {
+    self.request = request
+    self.comparesPictures = comparesPictures
   }
 }
 
@@ -123,8 +152,29 @@ public struct TranscodeReport: Sendable, Equatable, Codable {
   public var damagedPackets = 0
   /// What else is worth knowing: `encoder-replaced`, `sandbox-partial`.
   public var warnings: [RemuxReport.Remark] = []
+  /// Of a probe: in the order of its rungs.
+  public var measures: [Measure]?
 
   public init() {}
+
+  /// What one encoding of a probe came to.
+  public struct Measure: Sendable, Equatable, Codable {
+    public var name: String
+    public var quality: Double
+    public var bytes: Int64
+    /// Pictures that were encoded.
+    public var frames: Int64
+    /// Mean structural similarity to the scaled source, where it was asked for.
+    public var similarity: Double?
+
+    public init(name: String, quality: Double, bytes: Int64, frames: Int64, similarity: Double? = nil) {
+      self.name = name
+      self.quality = quality
+      self.bytes = bytes
+      self.frames = frames
+      self.similarity = similarity
+    }
+  }
 }
 
 /// What `headwater-media survey` finds out about a file before it is transcoded.
