@@ -79,7 +79,7 @@ extension EndToEnd {
         // The profile can only be removed when nothing writes to it any more.
         _ = browser.wait(.seconds(10))
       }
-      let report = try Report(listener.request(startingWith: "/report?", timeout: .seconds(90)))
+      let report = try BrowserReport(listener.request(startingWith: "/report?", timeout: .seconds(90)))
       #expect(report["error"] == "", "\(report)")
       #expect(report["ended"] == "true", "\(report)")
       #expect(report["ranges"] == "1", "one buffered range: \(report)")
@@ -120,7 +120,7 @@ extension Viewing.Browser {
 }
 
 /// What the page found out about itself.
-private struct Report: CustomStringConvertible {
+struct BrowserReport: CustomStringConvertible {
   let values: [String: String]
 
   init(_ target: String) throws {
