@@ -108,17 +108,11 @@ enum JobsAPI {
   private static func finish(_ request: APIRequest) async throws(Problem) -> APIReply {
     _ = try request.queryParameters([])
     let id = try id(request)
-    let message: JobResultMessage
-    do {
-      message = try JobResultMessage.decoder().decode(JobResultMessage.self, from: Data(request.text))
-    } catch {
-      throw .resultRefused("The body is not the end of a job as this version understands it.")
-    }
-    guard let result = message.jobResult else {
-      throw .resultRefused("A blob, a job or a state is named in the body that can be none.")
-    }
+    let bytes = request.text
+    // A plan may have some thousand follow-ups: too much to be taken apart on a loop.
+    let (fence, result) = try await request.onWorker { _ throws(Problem) in try Self.end(in: bytes) }
     do throws(JobQueueError) {
-      let ending = try await request.jobs.finish(id, fence: message.fence, result)
+      let ending = try await request.jobs.finish(id, fence: fence, result)
       var json = JSONWriter()
       let answer = JobResultMessage.Answer(ending)
       json.object { json in
@@ -135,6 +129,19 @@ enum JobsAPI {
         throw Problem(status: 409, code: "blob-missing", title: "Blob missing", detail: error.message)
       }
     }
+  }
+
+  private static func end(in bytes: [UInt8]) throws(Problem) -> (fence: UInt64, JobResult) {
+    let message: JobResultMessage
+    do {
+      message = try JobResultMessage.decoder().decode(JobResultMessage.self, from: Data(bytes))
+    } catch {
+      throw .resultRefused("The body is not the end of a job as this version understands it.")
+    }
+    guard let result = message.jobResult else {
+      throw .resultRefused("A blob, a job or a state is named in the body that can be none.")
+    }
+    return (message.fence, result)
   }
 
   // MARK: Writing

@@ -102,6 +102,7 @@ public final class JobRunner: Sendable {
 
   private func work(_ number: Int, drains: Bool) async {
     var process: String?
+    var isAway = false
     while !state.withLock({ $0.isStopping }), !Task.isCancelled {
       do throws(JobQueueError) {
         let offers = state.withLock { Set($0.handlers.keys) }
@@ -113,7 +114,10 @@ public final class JobRunner: Sendable {
         let name: String
         if let process { name = process } else { name = try await queue.register() }
         process = name
-        if let job = try await queue.claim(offers, owner: "\(name)\(number)") {
+        let job = try await queue.claim(offers, owner: "\(name)\(number)")
+        if isAway { logger.notice("the job queue answers again") }
+        isAway = false
+        if let job {
           await perform(job)
           continue
         }
@@ -121,7 +125,8 @@ public final class JobRunner: Sendable {
         if drains && runningJobs == 0 { return }
         await pause(Self.pollMilliseconds)
       } catch {
-        logger.error("the job queue does not answer: \(error)")
+        if !isAway { logger.error("the job queue does not answer: \(error)") }
+        isAway = true
         await pause(Self.pollMilliseconds * 20)
       }
     }
@@ -171,6 +176,7 @@ public final class JobRunner: Sendable {
   private func guardJob(_ job: RunningJob, _ logger: Logger) async {
     let (id, fence) = (job.record.id, job.record.fence)
     var lastBeat = ContinuousClock.now
+    var isAway = false
     while !Task.isCancelled {
       await pause(Self.standingMilliseconds)
       if Task.isCancelled { return }
@@ -184,6 +190,7 @@ public final class JobRunner: Sendable {
         } else {
           standing = try await queue.standing(id, fence: fence)
         }
+        isAway = false
         switch standing {
         case .held: continue
         case .cancelled: job.stop(.cancelled)
@@ -192,7 +199,8 @@ public final class JobRunner: Sendable {
         return
       } catch {
         // Its lease may run out meanwhile; then the fence keeps the work from counting twice.
-        logger.warning("the job queue does not answer: \(error)")
+        if !isAway { logger.warning("the job queue does not answer: \(error)") }
+        isAway = true
       }
     }
   }
