@@ -20,7 +20,7 @@ import Testing
     #expect(redis.password == "p%w:@" && redis.database == 3)
     #expect(jobs.workerToken == Secret(bytes: Array("0123456789abcdef".utf8)))
     #expect(!"\(jobs)".contains("p%w") && !"\(jobs)".contains("0123456789"))
-    let named = decode("queue = \"redis-sentinel://me@a,b/main\"\nqueue_password_env = \"REDIS\"").jobs.redis
+    let named = decode("queue = \"redis-sentinel://me:@a,b/main\"\nqueue_password_env = \"REDIS\"").jobs.redis
     #expect(named?.user == "me" && named?.password == "p%w:@")
   }
 
@@ -30,6 +30,7 @@ import Testing
     ("queue = \"rediss://cache\"", "needs TLS"), ("queue = \"redis\"", "write redis://host"),
     ("queue = \"http://cache\"", "no place of a queue"),
     ("queue_password_env = \"REDIS\"", "a password without a queue in Redis"),
+    ("queue = \"redis://me:@cache\"", "the user of the queue needs a password"),
     ("worker_token_env = \"SHORT\"", "at least 16 characters"),
     ("origin = \"media.example.com\"", "a URL of http or https"),
     ("origin = \"https://media.example.com/a\"", "without a path"),

@@ -49,7 +49,7 @@ extension ServerConfiguration {
       if text == embedded { return .accepted(text) }
       do throws(RedisError) {
         let place = try RedisConfiguration(url: text)
-        guard place.password == nil, place.sentinelPassword == nil else {
+        guard (place.password ?? "").isEmpty, place.sentinelPassword == nil else {
           return .refused(reason: "a password never stands in a URL: keep it in a file (queue_password_file)")
         }
         return .accepted(text)
@@ -142,7 +142,7 @@ extension ServerConfiguration {
           "queue", default: embedded, queueText,
           """
           Where jobs wait. `embedded`: in the store, for processes of this machine. `redis://HOST:6379/DATABASE` or another URL \
-          of docs/REDIS.md, for workers on several machines. Read at the start only.
+          of docs/REDIS.md, for workers on several machines; a user is written `redis://USER:@HOST`. Read at the start only.
           """, example: "redis://10.0.0.7:6379/1"),
         .secret(
           "queue_password", isRequired: false,
@@ -176,6 +176,14 @@ extension ServerConfiguration {
           return [
             ConfigComplaint(
               at: ["queue_password"], "a password without a queue in Redis is never used", code: .missingKey)
+          ]
+        }
+        if table.secret("queue_password") == nil,
+          (try? RedisConfiguration(url: table.string("queue")))?.user != nil
+        {
+          return [
+            ConfigComplaint(
+              at: ["queue"], "the user of the queue needs a password: queue_password_file", code: .missingKey)
           ]
         }
         guard let token = table.secret("worker_token"), token.bytes.count < 16 else { return [] }

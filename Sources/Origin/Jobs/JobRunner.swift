@@ -118,7 +118,8 @@ public final class JobRunner: Sendable {
         if isAway { logger.notice("the job queue answers again") }
         isAway = false
         if let job {
-          await perform(job)
+          // A worker that is ended gives its job back: what that asks of the queue must not be cancelled with it.
+          await Task.detached(priority: .utility) { [self] in await perform(job) }.value
           continue
         }
         // Others may be at work on what the next jobs wait for.
