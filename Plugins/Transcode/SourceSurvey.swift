@@ -115,11 +115,12 @@ struct SourceSurvey: Sendable {
   private mutating func readUnpackaged(_ blob: BlobID, _ job: RunningJob) async throws(JobFailure) {
     let source = try await job.source(of: blob)
     let demuxer = try SourceContainer.demuxer(of: JobBytes(source: source))
-    // libav decodes encrypted samples to noise rather than say so.
+    // libav decodes encrypted samples to noise rather than say so, and calls too many tracks a want of memory.
     if demuxer == "mov", case .bytesOnly(let reason) = MediaInspector.inspect(JobBytes(source: source)),
-      reason.code.contains("encrypted")
+      reason.code.contains("encrypted") || reason.code.hasPrefix("too-many")
     {
-      throw JobFailure(.permanent, code: "transcode-encrypted", reason.message)
+      let code = reason.code.contains("encrypted") ? "encrypted" : reason.code
+      throw JobFailure(.permanent, code: "transcode-\(code)", reason.message)
     }
     let survey = try await Self.look(job, source, demuxer)
     warnings += survey.warnings
