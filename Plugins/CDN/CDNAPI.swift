@@ -72,16 +72,22 @@ struct CDNAPI: Sendable {
     return nil
   }
 
+  private static func onWorker<Value: Sendable>(
+    _ request: APIRequest, _ work: @escaping @Sendable () throws -> Value
+  ) async throws(Problem) -> Value {
+    try await request.onWorker { _ throws(Problem) in
+      do { return try work() } catch let refusal as CDNControl.Refusal {
+        throw .invalidField(refusal.description)
+      } catch let error as StoreError { throw Problem(error) } catch { throw .internalError }
+    }
+  }
+
   /// 202: it is in the queue, durably, and not done yet.
   private func queued(
     _ request: APIRequest, _ work: @escaping @Sendable (CDNControl) throws -> Int
   ) async throws(Problem) -> APIReply {
     guard let control = control() else { throw .overloaded }
-    let count = try await request.onWorker { _ throws(Problem) in
-      do { return try work(control) } catch let refusal as CDNControl.Refusal {
-        throw .invalidField(refusal.description)
-      } catch let error as StoreError { throw Problem(error) } catch { throw .internalError }
-    }
+    let count = try await Self.onWorker(request) { try work(control) }
     var json = JSONWriter()
     json.object { $0.member("queued", count) }
     return .json(json, status: 202)
@@ -89,9 +95,7 @@ struct CDNAPI: Sendable {
 
   private func status(_ request: APIRequest) async throws(Problem) -> APIReply {
     guard let control = control() else { throw .overloaded }
-    let all = try await request.onWorker { _ throws(Problem) in
-      do throws(StoreError) { return try control.status() } catch { throw Problem(error) }
-    }
+    let all = try await Self.onWorker(request) { try control.status() }
     var json = JSONWriter()
     json.object { json in
       json.key("edges")

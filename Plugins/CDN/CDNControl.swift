@@ -128,9 +128,12 @@ public struct CDNControl: Sendable {
     return count
   }
 
-  public func status(mostFailures: Int = 20) throws(StoreError) -> [Status] {
+  /// How the edges stand; nil is all of them.
+  ///
+  /// Throws a ``Refusal`` or a `StoreError`.
+  public func status(of edge: String? = nil, mostFailures: Int = 20) throws -> [Status] {
     var all: [Status] = []
-    for edge in edges {
+    for edge in try named(edge) {
       let pending = try queue.count(edge.name, .purge)
       all.append(
         Status(

@@ -7,7 +7,7 @@
 //                site, edge                                       the last sequence given
 //                site, edge, 0                                    standing of the edge, as text
 //
-//   entry        "1" version queued attempts task error, with tabs between
+//   entry        "1" version since queued attempts task error, with tabs between
 //
 // A queue is a set of tasks in the order in which they came. The same task again does not come twice: the entry keeps its place and
 // gets another version. What was sent is settled by version, so that a change which comes while its purge is on the way is
@@ -41,7 +41,8 @@ public struct EdgeQueue: Sendable {
     public var sequence: UInt64
     /// Grows when the task comes again.
     public var version: UInt64
-    /// When it came last, milliseconds since 1970.
+    /// When it came first, and last, milliseconds since 1970.
+    public var sinceMilliseconds: Int64
     public var queuedMilliseconds: Int64
     /// How often it was tried in vain.
     public var attempts: UInt32
@@ -110,7 +111,8 @@ public struct EdgeQueue: Sendable {
     }
     try append(
       Entry(
-        edge: edge, lane: task.isPurge ? .purge : .warm, sequence: 0, version: 1, queuedMilliseconds: now,
+        edge: edge, lane: task.isPurge ? .purge : .warm, sequence: 0, version: 1, sinceMilliseconds: now,
+        queuedMilliseconds: now,
         attempts: 0, task: task, error: ""), transaction)
   }
 
@@ -147,7 +149,7 @@ public struct EdgeQueue: Sendable {
     return found
   }
 
-  /// How many entries a lane has, counted up to `limit`, and when the first of them came last.
+  /// How many entries a lane has, counted up to `limit`, and since when the first of them waits.
   public func count(
     _ edge: String, _ lane: Lane, limit: Int = 100_000
   ) throws(StoreError) -> (entries: Int, firstMilliseconds: Int64?) {
@@ -157,7 +159,7 @@ public struct EdgeQueue: Sendable {
     try index.read { (transaction) throws(StoreError) in
       try transaction.scan(tasks, from: prefix.span.bytes) { (key, value) throws(StoreError) in
         guard key.starts(with: prefix), count < limit else { return .stop }
-        if first == nil { first = Self.entry(value, key: Array(key), edge: edge)?.queuedMilliseconds }
+        if first == nil { first = Self.entry(value, key: Array(key), edge: edge)?.sinceMilliseconds }
         count += 1
         return .next
       }
@@ -313,20 +315,20 @@ public struct EdgeQueue: Sendable {
   private static func encode(_ entry: Entry) -> [UInt8] {
     let error = entry.error.unicodeScalars.prefix(500).map { $0.value < 0x20 ? " " : Character($0) }
     return Array(
-      "1\t\(entry.version)\t\(entry.queuedMilliseconds)\t\(entry.attempts)\t\(entry.task.text)\t\(String(error))"
+      "1\t\(entry.version)\t\(entry.sinceMilliseconds)\t\(entry.queuedMilliseconds)\t\(entry.attempts)\t\(entry.task.text)\t\(String(error))"
         .utf8)
   }
 
   /// nil for what nobody here has written.
   private static func entry(_ value: UnsafeRawBufferPointer, key: [UInt8], edge: String) -> Entry? {
     let parts = String(decoding: value, as: UTF8.self).split(
-      separator: "\t", maxSplits: 5, omittingEmptySubsequences: false)
-    guard parts.count == 6, parts[0] == "1", let version = UInt64(parts[1]), let queued = Int64(parts[2]),
-      let attempts = UInt32(parts[3]), let task = EdgeTask(text: parts[4]), key.count > 9,
-      let lane = Lane(rawValue: key[key.count - 9])
+      separator: "\t", maxSplits: 6, omittingEmptySubsequences: false)
+    guard parts.count == 7, parts[0] == "1", let version = UInt64(parts[1]), let since = Int64(parts[2]),
+      let queued = Int64(parts[3]), let attempts = UInt32(parts[4]), let task = EdgeTask(text: parts[5]),
+      key.count > 9, let lane = Lane(rawValue: key[key.count - 9])
     else { return nil }
     return Entry(
-      edge: edge, lane: lane, sequence: number(key.suffix(8)), version: version, queuedMilliseconds: queued,
-      attempts: attempts, task: task, error: String(parts[5]))
+      edge: edge, lane: lane, sequence: number(key.suffix(8)), version: version, sinceMilliseconds: since,
+      queuedMilliseconds: queued, attempts: attempts, task: task, error: String(parts[6]))
   }
 }

@@ -64,6 +64,10 @@ final class EdgeSender: Sendable {
     // Of a vendor with one item a call, as many as can be under way.
     let most = max(edge.limits.items, edge.concurrency * 4)
     var size = most
+    // What the process before has left is in force until a call succeeds.
+    if let standing = try? await host.workers.run({ [queue, edge] in try queue.standing(edge.name) }) {
+      measures.update(edge.name) { $0.standing = standing }
+    }
     while !Task.isCancelled {
       do {
         let due = try await due(size)

@@ -57,7 +57,8 @@ struct Warmer: Sendable {
     }
     playlists += links.media.compactMap { ViewerURL.resolve($0, from: master) }
     var segments: [String] = []
-    for playlistPath in playlists {
+    var seen: Set<String> = []
+    for playlistPath in playlists where seen.insert(playlistPath).inserted {
       let media = PlaylistLinks(try await playlist(playlistPath))
       let count = task.kind == .trend ? (media.segments.count + 1) / 2 : config.prefetchSegments
       for uri in media.maps + media.segments.prefix(count) {

@@ -57,7 +57,7 @@ struct CDNCommand: ParsableCommand {
       guard let milliseconds else { return }
       let deadline = ContinuousClock.now + .milliseconds(milliseconds)
       while true {
-        let status = try CDNCommand.report { try control.status() }
+        let status = try CDNCommand.report { try control.status(of: selection.edge) }
         let left = status.reduce(0) { $0 + $1.pending }
         if left == 0 { return }
         guard ContinuousClock.now < deadline else {
@@ -126,8 +126,8 @@ struct CDNCommand: ParsableCommand {
 
     func run() throws {
       let control = try selection.control()
-      let all = try CDNCommand.report { try control.status() }
-      for status in all where selection.edge == nil || status.edge == selection.edge {
+      let all = try CDNCommand.report { try control.status(of: selection.edge) }
+      for status in all {
         let row = Row(status)
         if json {
           Terminal.json(row)

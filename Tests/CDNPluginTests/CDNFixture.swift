@@ -40,7 +40,8 @@ enum CDNFixture {
     -> EdgeQueue.Entry
   {
     EdgeQueue.Entry(
-      edge: "e", lane: .purge, sequence: sequence, version: 1, queuedMilliseconds: 0, attempts: 0,
+      edge: "e", lane: .purge, sequence: sequence, version: 1, sinceMilliseconds: 0, queuedMilliseconds: 0,
+      attempts: 0,
       task: try #require(EdgeTask(kind, name)), error: "")
   }
 

@@ -30,7 +30,6 @@ import Testing
         vendor = "generic"
         urls = ["http://media.example.com"]
         api = "http://127.0.0.1:1"
-        rules = { "/f/*" = "1h" }
         """,
       ], store: fixture.store)
     #expect(await contract.violations().isEmpty)

@@ -264,6 +264,10 @@ import Testing
         "GET http://10.0.0.5/f/a\nHost: media.example.com"
       ])
     #expect(try verdict(refreshing, 404) == .done && verdict(refreshing, 410) == .done)
+    guard case .refused = try verdict(refreshing, 403) else {
+      Issue.record("a copy that stays is no success")
+      return
+    }
   }
 
   @Test func eachServerIsAnEdge() throws {

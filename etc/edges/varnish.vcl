@@ -1,5 +1,5 @@
 # Varnish 6.0 or newer in front of Headwater, told by the plugin "cdn" (docs/CDN.md). Needs vmod xkey (Debian: varnish-modules);
-# without it take out the lines with xkey and set `ban = true` for the edge.
+# without it take out its import and the two blocks that call it, and set `ban = true` for the edge.
 vcl 4.1;
 
 import std;

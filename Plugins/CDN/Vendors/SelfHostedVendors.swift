@@ -88,12 +88,16 @@ struct NginxVendor: PurgeVendor {
     }
   }
 
-  /// 404 is "not kept", 412 the same from older modules. A refresh gets whatever the origin says.
+  /// 404 is "not kept", 412 the same from older modules. A refresh is answered by the origin: what is gone is kept as gone, but an
+  /// answer that nobody may keep leaves the old copy where it is.
   func verdict(on response: HTTPResponse, to call: PurgeCall) -> PurgeVerdict {
-    if refreshes, (400..<500).contains(response.status), response.status != 401, response.status != 429 {
-      return .done
+    guard refreshes else { return .of(response, done: [404, 412]) }
+    switch response.status {
+    case 404, 410, 422: return .done
+    case 401, 403:
+      return .refused("the origin answers \(response.status), which nginx does not keep: the old copy stays")
+    default: return .of(response)
     }
-    return .of(response, done: [404, 412])
   }
 }
 

@@ -20,7 +20,7 @@ public struct PluginHost: Sendable {
   public let segmentMilliseconds: UInt32
   /// Makes URLs that the site answers where it asks for tokens; nil where it has no keys of its own.
   public let signer: URLSigner?
-  /// Whether the site asks for a token unless a rule says otherwise.
+  /// Whether the site asks for a token, be it for some of its paths only.
   public let needsTokens: Bool
   /// What the site's plugins know of what is watched most; nil where none does.
   public let trending: (any TrendingSource)?
@@ -79,7 +79,7 @@ final class PluginSet: Sendable {
             Member(
               site: site.name, name: name, plugin: try type.init(site: site.name, settings: settings),
               segmentMilliseconds: UInt32(clamping: site.packaging.segmentMilliseconds), signer: signer,
-              needsTokens: site.signing.required))
+              needsTokens: site.signing.required || site.signing.rules.contains(where: \.required)))
         } catch {
           throw PluginError(key: "site \(site.name), [plugins.\(name)] \(error.key ?? "")", error.message)
         }
