@@ -146,9 +146,14 @@ struct EngagementAPI: Sendable {
     _ = try request.queryParameters([])
     let viewer = try Self.viewer(of: request)
     let text = request.text
-    do throws(JSONError) { _ = try JSONValue(text) } catch {
+    let value: JSONValue
+    do throws(JSONError) { value = try JSONValue(text) } catch {
       throw .invalidField(
         "The feed is not JSON as it is taken here: \(error.message) at byte \(error.offset).")
+    }
+    switch value {
+    case .object, .array: break
+    default: throw .invalidField("The feed is an object or an array.")
     }
     try await service.ask { store throws(EngagementError) in try await store.setFeed(text, of: viewer) }
     return .noContent

@@ -53,9 +53,11 @@ final class RealtimeCollector: AccessLogger {
       return (RealtimeInterval(rows: taken.rows), taken.sessions)
     }
     var interval = RealtimeInterval()
-    for (index, entry) in taken.rows.sorted(by: { $0.value.reports > $1.value.reports }).enumerated() {
-      let video = index < RealtimeInterval.mostVideos ? entry.key : ""
-      interval.rows[video, default: RealtimeRow()].add(entry.value)
+    let busiest = taken.rows.filter { !$0.key.isEmpty }.sorted { $0.value.reports > $1.value.reports }
+      .prefix(RealtimeInterval.mostVideos)
+    for (video, row) in busiest { interval.rows[video] = row }
+    for (video, row) in taken.rows where interval.rows[video] == nil || video.isEmpty {
+      interval.rows["", default: RealtimeRow()].add(row)
     }
     return (interval, taken.sessions)
   }

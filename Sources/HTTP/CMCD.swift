@@ -43,6 +43,11 @@ public struct CMCD: Sendable, Equatable {
     public var value: Value
     /// The parameter behind it: `v`, `a`, …; nil where there is none.
     public var objectType: String?
+
+    public init(value: Value, objectType: String? = nil) {
+      self.value = value
+      self.objectType = objectType
+    }
   }
 
   /// In the order of the text; each key once, with its last value.
@@ -102,8 +107,13 @@ extension CMCD {
 
   /// Whether a request brings any. Looks at no value: for every request.
   public static func isPresent(in head: borrowing RequestHead) -> Bool {
-    if let query = head.query, place(in: query) != nil { return true }
-    return fields.contains { head.fieldCount(of: $0) > 0 }
+    if head.fieldCount(of: .cmcdRequest) > 0 || head.fieldCount(of: .cmcdObject) > 0
+      || head.fieldCount(of: .cmcdSession) > 0 || head.fieldCount(of: .cmcdStatus) > 0
+    {
+      return true
+    }
+    guard let query = head.query else { return false }
+    return place(in: query) != nil
   }
 
   /// What a request says: by its fields where there are any, else by its query. nil where it says nothing that can be read.

@@ -129,7 +129,7 @@ extension EndToEnd {
         guard round % 4 == 0 else { continue }
         start = ContinuousClock.now
         let answer = try server.request(
-          "POST", "\(EngagementTests.video)/view?watched=30&viewer=other-\(round)", body: [])
+          "POST", "\(EngagementTests.video)/view?watched=30&viewer=another-\(round)", body: [])
         slowestCall = max(slowestCall, ContinuousClock.now - start)
         if answer.status == 503 {
           failures += 1

@@ -12,10 +12,10 @@ extension EndToEnd {
       _ redis: RedisServer? = nil, _ settings: String = "", prefix: String = "", signing: String = ""
     ) throws -> ServerUnderTest {
       let url = redis.map { "url = \"\($0.url)\"\n" } ?? ""
-      var options = APIFixture.options(
+      let options = APIFixture.options(
+        tables: "[log]\naccess = \"json\"",
         site: "\(signing)\n[plugins.engagement]\n\(url)beacon_rate = 0\nprefix = \"\(prefix)\"\n\(settings)\n"
       )
-      options.server = "access_log = \"-\""
       let server = try ServerUnderTest(options)
       try server.start()
       try server.importAsset("film", Fixtures.path(APIFixture.film))
@@ -156,6 +156,7 @@ extension EndToEnd {
       #expect(try server.call("PUT", "/api/v1/viewers/\(viewer)/feed", feed).status == 204)
       #expect(try server.call("GET", "/api/v1/viewers/\(viewer)/feed").text == feed)
       #expect(try server.call("PUT", "/api/v1/viewers/\(viewer)/feed", "{").code == "invalid-field")
+      #expect(try server.call("PUT", "/api/v1/viewers/\(viewer)/feed", "1").code == "invalid-field")
       if let redis {
         #expect(
           try redis.command("EXISTS", "demo:session:\(viewer):film", "demo:hist:\(viewer)", "demo:views:film")

@@ -87,6 +87,28 @@ import Testing
     #expect(CMCD(query: Array(query.utf8)) == nil)
   }
 
+  /// Bytes changed, cut and put together at random: whatever comes out, what is read of it is sound.
+  @Test func mutationsStayWithinBounds() {
+    var random = SplitMix64(seed: 9)
+    let seeds = [Self.first, Self.second, Self.firstQuery, Self.secondQuery, "a&CMCD=su&&CMCD=%"].map {
+      Array($0.utf8)
+    }
+    for _ in 0..<20_000 {
+      var text = seeds[Int(random.next() % UInt64(seeds.count))]
+      for _ in 0...Int(random.next() % 4) {
+        let place = Int(random.next() % UInt64(text.count))
+        switch random.next() % 4 {
+        case 0: text[place] = UInt8(truncatingIfNeeded: random.next())
+        case 1: text.remove(at: place)
+        case 2: text.insert(Array("\"\\();,=?&%".utf8)[Int(random.next() % 10)], at: place)
+        default: text += seeds[Int(random.next() % UInt64(seeds.count))].prefix(place)
+        }
+        if text.isEmpty { text = [0x22] }
+      }
+      text.withUnsafeBufferPointer { HTTPInvariants.checkCMCD($0.span) }
+    }
+  }
+
   @Test func fieldsGoBeforeTheQuery() {
     func told(_ target: String, _ fields: String) -> (isPresent: Bool, CMCD?) {
       var head = RequestHead(limits: HTTPLimits())

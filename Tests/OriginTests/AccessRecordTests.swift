@@ -57,6 +57,25 @@ import Testing
     #expect(told["sid"] as? String == #"a"b"# && told["sta"] as? String == "p")
   }
 
+  /// Whoever reads a log must not get a working URL out of it.
+  @Test func noTokenComesInByWhatAPlayerTold() throws {
+    for (query, kept) in [
+      ("CMCD=nor%3D%22b.m4s%3Fsig%3Dx%22", "CMCD=***"), ("CMCD=nor%3D%22b.m4s%253fsig%253Dx%22", "CMCD=***"),
+      ("CMCD=nor%3D%22b.m4s%22%2Csu", "CMCD=nor%3D%22b.m4s%22%2Csu"),
+    ] {
+      #expect(ExchangeRecord.redacted(Array("/v/a?\(query)&b".utf8)) == Array("/v/a?\(kept)&b".utf8))
+    }
+    var record = Self.record()
+    for (text, url) in [
+      (#"nor="b.m4s?sig=x""#, "b.m4s"), (#"nor="b.m4s%3Fsig=x""#, "b.m4s"), (#"nor="b.m4s""#, "b.m4s"),
+    ] {
+      record.cmcd = CMCD(dictionary: Array(text.utf8))
+      #expect((try json(record)["cmcd"] as? [String: Any])?["nor"] as? String == url)
+    }
+    record.cmcd = CMCD(dictionary: Array(#"nor=("b.m4s?sig=x" "c.m4s")"#.utf8))
+    #expect((try json(record)["cmcd"] as? [String: Any])?["nor"] as? [String] == ["b.m4s", "c.m4s"])
+  }
+
   @Test func theProtocolIsNamed() throws {
     var record = Self.record()
     (record.versionMajor, record.versionMinor, record.tls) = (2, 0, .tls13)

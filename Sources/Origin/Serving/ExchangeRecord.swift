@@ -84,6 +84,13 @@ final class ExchangeRecord {
     "sig", "md5", "Signature", "Policy", "hdnts", "hdnea", "__token__", "CTA-Common-Access-Token",
   ]
 
+  /// Whether CMCD names a URL with a query: the next object, which may carry a token as this one does.
+  private static func holdsQuery(_ pair: ArraySlice<UInt8>, _ name: ArraySlice<UInt8>) -> Bool {
+    guard name.elementsEqual("CMCD".utf8) else { return false }
+    let text = String(decoding: pair, as: UTF8.self).uppercased()
+    return text.contains("%3F") || text.contains("%253F") || text.contains("?")
+  }
+
   /// The target with the value of each signature parameter replaced by `***`: whoever reads a log must
   /// not get a working URL out of it.
   static func redacted(_ target: [UInt8], _ site: Site? = nil) -> [UInt8] {
@@ -95,7 +102,8 @@ final class ExchangeRecord {
     for (index, pair) in pairs.enumerated() {
       if index > 0 { result.append(UInt8(ascii: "&")) }
       let name = pair.prefix { $0 != UInt8(ascii: "=") }
-      if name.count < pair.count, secret.contains(where: { $0.utf8.elementsEqual(name) }) {
+      let isSecret = secret.contains { $0.utf8.elementsEqual(name) } || holdsQuery(pair, name)
+      if name.count < pair.count, isSecret {
         result += name
         result += "=***".utf8
       } else {
