@@ -13,7 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct clinux_piece {
   uint64_t offset;
@@ -63,10 +62,10 @@ static inline int clinux_guard_mappings(void) {
   return sigaction(SIGBUS, &action, clinux_unguarded());
 }
 
-// Copies pieces of a mapping of a whole file to memory, one behind the other. 0, or -1 with errno: EFAULT where a page cannot be had
-// or the file has become shorter, ERANGE for a piece outside of the mapping, or of the room.
+// Copies pieces of a mapping to memory, one behind the other. 0, or -1 with errno: EFAULT where a page cannot be had, ERANGE for a
+// piece outside of the mapping, or of the room. Of a file that was cut in the middle of a page, the rest of that page is zeros.
 __attribute__((noinline)) static inline int clinux_copy_mapped(
-    void *to, size_t room, int file, const void *mapping, uint64_t size, const struct clinux_piece *pieces, size_t count) {
+    void *to, size_t room, const void *mapping, uint64_t size, const struct clinux_piece *pieces, size_t count) {
   struct clinux_guard *volatile *guarded = clinux_guarded();
   struct clinux_guard guard;
   guard.lower = (uintptr_t)mapping;
@@ -91,14 +90,6 @@ __attribute__((noinline)) static inline int clinux_copy_mapped(
   // The guard is not taken down before the last copy is done.
   __asm__ volatile("" ::: "memory");
   *guarded = NULL;
-  if (outside) {
-    errno = ERANGE;
-    return -1;
-  }
-  // Where a file was cut in the middle of a page, the rest of that page is zeros and no signal.
-  struct stat status;
-  if (fstat(file, &status) != 0) return -1;
-  if ((uint64_t)status.st_size >= size) return 0;
-  errno = EFAULT;
-  return -1;
+  if (outside) errno = ERANGE;
+  return outside ? -1 : 0;
 }

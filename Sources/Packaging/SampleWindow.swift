@@ -70,16 +70,18 @@ struct SampleWindow: ~Copyable {
       throw .damaged("sample-past-end", "A sample of the segment is not inside the file; upload it again.")
     }
     if run.count > 0 { slices.append(run) }
-    grow(to: Int(total), upTo: length)
+    grow(to: Int(total))
     let whole = UnsafeMutableRawBufferPointer(rebasing: memory[..<Int(total)])
     guard try source.gather(slices, into: whole) == whole.count else { throw Self.short }
     (number, position, loadedEnd) = (first, 0, end)
   }
 
-  private mutating func grow(to count: Int, upTo length: UInt64) {
+  private mutating func grow(to count: Int) {
     guard count > memory.count else { return }
     memory.deallocate()
-    memory = .allocate(byteCount: max(count, Int(min(Self.runBytes, length))), alignment: 16)
+    // A short part has one run; of a long one the next are about as long as the first.
+    memory = .allocate(
+      byteCount: count < Self.runBytes / 2 ? count : max(count, Int(Self.runBytes)), alignment: 16)
   }
 
   private static var short: MediaError {

@@ -50,13 +50,14 @@ extension BlobFile {
   /// False where the system refuses the mapping or a page of it, or the file has become shorter.
   private func copyMapped(_ pieces: [Piece], to buffer: UnsafeMutableRawBufferPointer) -> Bool {
     guard Self.isGuarded, let file = mapped(at: 0, count: Int(clamping: sizeBytes)) else { return false }
-    return pieces.withUnsafeBytes { pieces in
+    let isCopied = pieces.withUnsafeBytes { pieces in
       // Piece is clinux_piece: an offset, and a count that is not negative.
       let list = pieces.baseAddress?.assumingMemoryBound(to: clinux_piece.self)
       return clinux_copy_mapped(
-        buffer.baseAddress, buffer.count, descriptor, file.baseAddress, UInt64(file.count), list,
+        buffer.baseAddress, buffer.count, file.baseAddress, UInt64(file.count), list,
         pieces.count / MemoryLayout<Piece>.stride) == 0
     }
+    return isCopied && !isCutShort
   }
 
   private static var short: StoreError {

@@ -12,6 +12,13 @@ extension BlobFile {
     return mapping.base(of: self).map { UnsafeRawBufferPointer(start: $0 + Int(offset), count: count) }
   }
 
+  /// Whether others have cut the file since it was opened. The rest of the page in which it then ends reads as zeros from the
+  /// mapping; only pages behind that are missed.
+  var isCutShort: Bool {
+    var status = stat()
+    return fstat(descriptor, &status) != 0 || UInt64(clamping: status.st_size) < sizeBytes
+  }
+
   /// `count` bytes at `offset`. Throws `.damaged` where the file ends before.
   public func read(offset: UInt64, count: Int) throws(StoreError) -> [UInt8] {
     var failure: StoreError?
