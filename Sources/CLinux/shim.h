@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/tls.h>
+#include <malloc.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
@@ -48,6 +49,9 @@ static inline ssize_t clinux_pread_nowait(int fd, void *bytes, size_t count, off
 static inline ssize_t clinux_sendfile(int out, int in, off_t *offset, size_t count) {
   return sendfile(out, in, offset, count);
 }
+
+// At most so many arenas for malloc. 0 where it does not take the number.
+static inline int clinux_limit_arenas(int count) { return mallopt(M_ARENA_MAX, count) == 1 ? 0 : -1; }
 
 // PR_SET_NAME: the calling thread's name as top and debuggers show it; at most 15 bytes are used.
 static inline int clinux_set_thread_name(const char *name) {

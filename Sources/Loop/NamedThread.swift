@@ -13,7 +13,11 @@ public final class NamedThread: Sendable {
   public init(name: String, _ body: @escaping @Sendable () -> Void) throws(LoopError) {
     let start = Unmanaged.passRetained(Start(name: name, body: body))
     var thread = pthread_t()
-    let status = pthread_create(&thread, nil, Self.main, start.toOpaque())
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    pthread_attr_setstacksize(&attributes, AddressSpace.stackBytes)
+    let status = pthread_create(&thread, &attributes, Self.main, start.toOpaque())
+    pthread_attr_destroy(&attributes)
     guard status == 0 else {
       start.release()
       throw LoopError(errno: status, operation: "start thread", context: name)

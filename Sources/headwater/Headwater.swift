@@ -1,9 +1,10 @@
 import ArgumentParser
+import Loop
 import Origin
 
 /// The command line. One file per subcommand; `BuiltinPlugins.swift` lists what is compiled in.
 @main
-struct Headwater: AsyncParsableCommand {
+struct Headwater: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "headwater",
     abstract: "A media origin server: keeps videos safe and serves them to your CDN.",
@@ -16,4 +17,10 @@ struct Headwater: AsyncParsableCommand {
       BenchIndexCommand.self,
       BenchPackagingCommand.self,
     ])
+
+  static func main() {
+    // Before there is a second thread, which would have its arena already.
+    AddressSpace.save()
+    main(nil)
+  }
 }

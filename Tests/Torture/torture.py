@@ -332,10 +332,10 @@ def mixed(seconds):
 
 
 def little_memory(seconds):
-    """The same load in 512 MiB of address space, of which the program, its stacks and its index take nine tenths at the start."""
+    """The same load in 256 MiB of address space, of which the program, its stacks and its index take three quarters at the start."""
     server = Server("threads = 2\nworker_threads = 2", 'memory = "16MiB"\nhot_segments = "8MiB"',
-                    more='[store]\nindex_map_size = "64MiB"', address_space=512 * MIB)
-    return soaked("soak in 512 MiB of address space", seconds, server, 1 << 30)
+                    more='[store]\nindex_map_size = "64MiB"', address_space=256 * MIB)
+    return soaked("soak in 256 MiB of address space", seconds, server, 1 << 30)
 
 
 def overload(seconds):

@@ -302,7 +302,10 @@ final class Transfer {
           }
         }
         guard let mapped = file.mapped(at: lower, count: Int(upper - lower)) else {
-          return .stopped(.damaged)
+          // Outside of the file, or no address space is left for it: then it goes without a mapping.
+          guard upper <= file.sizeBytes else { return .stopped(.damaged) }
+          gathers = false
+          break collecting
         }
         vectors.append(mapped)
         window = span
