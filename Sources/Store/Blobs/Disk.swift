@@ -1,5 +1,3 @@
-// `stat` is a part of both: whichever the compiler meets first has its fields.
-internal import CLinux
 internal import Glibc
 
 /// A file descriptor with one owner, closed when that owner goes.
