@@ -25,7 +25,8 @@ struct ThumbnailContent: ContentHandler, ImageSetProvider {
     case .storyboardText(let text): return .representation(try self.text(text, planner, context))
     case .poster(let format, let wished):
       let width = try width(wished, config.posterWidthPixels, context)
-      return try picture(planner.poster(format, widthPixels: width), media, context)
+      // The choice may change, and the generation stays.
+      return try picture(planner.poster(format, widthPixels: width), media, isLasting: false, context)
     case .thumbnail(let milliseconds, let format, let wished, let isExact):
       let width = try width(wished, config.defaultWidthPixels, context)
       return try picture(
@@ -53,7 +54,7 @@ struct ThumbnailContent: ContentHandler, ImageSetProvider {
   }
 
   private func picture(
-    _ plan: ThumbnailPlan, _ media: AssetMedia, _ context: ContentContext
+    _ plan: ThumbnailPlan, _ media: AssetMedia, isLasting: Bool = true, _ context: ContentContext
   ) throws(Problem) -> ContentOutcome {
     guard let maker = maker() else { return .awaiting {} }
     switch maker.lookup(plan.key) {
@@ -67,7 +68,7 @@ struct ThumbnailContent: ContentHandler, ImageSetProvider {
     case .made(let made):
       return .representation(
         context.representation(
-          info(.thumbnail, media, context), contentType: plan.mediaType,
+          info(.thumbnail, media, isLasting: isLasting, context), contentType: plan.mediaType,
           etag: Array("\(media.generation.hex)-\(made.digest.hex.prefix(16))".utf8),
           lastModifiedMilliseconds: media.ingestedMilliseconds, slices: made.slices,
           validUntilSeconds: media.validUntilSeconds))
@@ -99,8 +100,12 @@ struct ThumbnailContent: ContentHandler, ImageSetProvider {
       validUntilSeconds: media.validUntilSeconds)
   }
 
-  private func info(_ kind: AnswerKind, _ media: AssetMedia, _ context: ContentContext) -> AnswerInfo {
-    AnswerInfo(site: context.site.name, kind: kind, isImmutable: media.isPinned, assetID: media.assetID)
+  /// - Parameter isLasting: whether the answer is the same as long as the generation is.
+  private func info(
+    _ kind: AnswerKind, _ media: AssetMedia, isLasting: Bool = true, _ context: ContentContext
+  ) -> AnswerInfo {
+    AnswerInfo(
+      site: context.site.name, kind: kind, isImmutable: media.isPinned && isLasting, assetID: media.assetID)
   }
 
   // MARK: Manifests

@@ -103,9 +103,15 @@ struct ThumbnailPlanner {
     }
   }
 
-  /// The site's choice of a picture for the whole.
+  /// The picture for the whole: what the asset's metadata say, else the site's choice.
   func poster(_ format: StillOrder.Format, widthPixels: Int) throws(Problem) -> ThumbnailPlan {
     let duration = media.presentation.durationMilliseconds
+    if let wished = media.thumbnailMilliseconds {
+      // Whoever chose an instant saw a picture: that one, where the site makes exact ones.
+      return try thumbnail(
+        milliseconds: min(wished, max(1, duration) - 1), format, widthPixels: widthPixels,
+        isExact: config.allowsExact)
+    }
     if case .time(let milliseconds) = config.poster {
       return try thumbnail(
         milliseconds: min(milliseconds, max(1, duration) - 1), format, widthPixels: widthPixels,

@@ -171,7 +171,8 @@ extension Store {
       updatedMilliseconds: old?.updatedMilliseconds ?? nowMilliseconds, generation: draft.generation,
       source: draft.source, sourceName: draft.sourceName ?? old?.sourceName ?? "",
       mediaType: draft.mediaType ?? old?.mediaType ?? "application/octet-stream",
-      renditions: draft.renditions, reason: draft.reason, defects: draft.defects, views: old?.views ?? 0)
+      renditions: draft.renditions, reason: draft.reason, defects: draft.defects,
+      thumbnailMilliseconds: old?.thumbnailMilliseconds, views: old?.views ?? 0)
   }
 
   // MARK: Names and keys

@@ -34,6 +34,8 @@ struct AssetRow: Encodable {
   var tags: [String]
   var privacy: String
   var status: String
+  /// In seconds.
+  var thumbnailTime: Double?
   var generation: String?
   var source: String?
   var sourceName: String
@@ -56,6 +58,7 @@ struct AssetRow: Encodable {
     tags = asset.tags
     privacy = "\(asset.privacy)"
     status = "\(asset.status)"
+    thumbnailTime = asset.thumbnailMilliseconds.map { Double($0) / 1000 }
     generation = asset.generation?.hex
     source = asset.source?.hex
     sourceName = asset.sourceName

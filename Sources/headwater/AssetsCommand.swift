@@ -67,6 +67,7 @@ struct AssetsCommand: ParsableCommand {
         if !row.description.isEmpty { Terminal.line("description \(row.description)") }
         if !row.tags.isEmpty { Terminal.line("tags        \(row.tags.joined(separator: ", "))") }
         Terminal.line("privacy     \(row.privacy)")
+        if let time = row.thumbnailTime { Terminal.line("poster      at \(time) s") }
         Terminal.line("status      \(row.status)")
         Terminal.line("created     \(row.created)")
         Terminal.line("updated     \(row.updated)")
@@ -89,7 +90,7 @@ struct AssetsCommand: ParsableCommand {
 
   struct Update: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Change an asset's title, description, tags or privacy; its generation stays.")
+      abstract: "Change an asset's title, description, tags, privacy or poster; its generation stays.")
     @OptionGroup var options: CommandOptions
     @OptionGroup var siteOption: SiteOption
     @Option(name: .long, help: "A new title.") var title: String?
@@ -97,14 +98,21 @@ struct AssetsCommand: ParsableCommand {
     @Option(name: .long, help: "A tag; repeat it for several. Replaces all tags; \"\" removes them.")
     var tag: [String] = []
     @Option(name: .long, help: "public, unlisted or private.") var privacy: String?
+    @Option(
+      name: .long, help: "What the poster shows, in seconds from the beginning; \"\" leaves it to the site.")
+    var thumbnailTime: String?
     @Flag(help: "Print a JSON object.")
     var json = false
     @Argument(help: "The asset's id.")
     var id: String
 
     func validate() throws {
-      if title == nil, description == nil, tag.isEmpty, privacy == nil {
-        throw ValidationError("say what to change: --title, --description, --tag or --privacy")
+      if title == nil, description == nil, tag.isEmpty, privacy == nil, thumbnailTime == nil {
+        throw ValidationError(
+          "say what to change: --title, --description, --tag, --privacy or --thumbnail-time")
+      }
+      if let thumbnailTime, !thumbnailTime.isEmpty, Self.milliseconds(thumbnailTime) == nil {
+        throw ValidationError("\"\(thumbnailTime)\" is no time: write seconds such as 12.5")
       }
       if let privacy, Privacy(name: privacy) == nil {
         throw ValidationError("\"\(privacy)\" is no privacy: use public, unlisted or private")
@@ -121,9 +129,16 @@ struct AssetsCommand: ParsableCommand {
           if let description { asset.description = description }
           if !tag.isEmpty { asset.tags = tag.filter { !$0.isEmpty } }
           if let privacy = privacy.flatMap({ Privacy(name: $0) }) { asset.privacy = privacy }
+          if let thumbnailTime { asset.thumbnailMilliseconds = Self.milliseconds(thumbnailTime) }
         }
         if json { Terminal.json(AssetRow(asset)) } else { Terminal.line(AssetRow(asset).line) }
       }
+    }
+
+    /// Nil for what is no number of seconds, of four days at most.
+    private static func milliseconds(_ seconds: String) -> UInt64? {
+      guard let value = Double(seconds), (0...345_600).contains(value) else { return nil }
+      return UInt64((value * 1000).rounded())
     }
   }
 

@@ -81,6 +81,30 @@ extension EndToEnd {
       #expect(try #require(average) > 60)
     }
 
+    @Test func theAssetMayChooseItsPoster() throws {
+      // Frame 137 is no key frame.
+      let before = try get("/v/film/poster.jpg")
+      let chosen = try server.headwater(["assets", "update", "film", "--thumbnail-time", "5.48"])
+      #expect(chosen.status == 0, "\(chosen.errors)")
+      let poster = try get("/v/film/poster.jpg")
+      #expect(poster["ETag"] != before["ETag"])
+      let picture = try server.folder.write("picture", poster.body)
+      let source = server.folder.path("film.mp4")
+      #expect(try StillMedia.similarity(picture, source, frame: 137, width: 640) > 0.96)
+      // Its generation stays, so its name says nothing about which picture it is.
+      let generation = String((poster["ETag"] ?? "").dropFirst().prefix { $0 != "-" })
+      let pinned = try get("/v/film/g/\(generation)/poster.jpg")
+      #expect(pinned["ETag"] == poster["ETag"] && pinned["Cache-Control"]?.contains("immutable") == false)
+      for time in ["x", "-1", "1e9"] {
+        #expect(try server.headwater(["assets", "update", "film", "--thumbnail-time", time]).status == 64)
+      }
+      // Behind the end it is the last picture; taken away, the site chooses again.
+      #expect(try server.headwater(["assets", "update", "film", "--thumbnail-time", "9999"]).status == 0)
+      #expect(try get("/v/film/poster.jpg")["ETag"] != poster["ETag"])
+      #expect(try server.headwater(["assets", "update", "film", "--thumbnail-time", ""]).status == 0)
+      #expect(try get("/v/film/poster.jpg")["ETag"] == before["ETag"])
+    }
+
     // MARK: As answers
 
     @Test func aThumbnailIsAnAnswerLikeOthers() throws {

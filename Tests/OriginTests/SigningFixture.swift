@@ -38,6 +38,7 @@ enum SigningFixture {
           in: try OriginFixture.site())
         {
         case .pass, .grant: nil
+        case .awaiting: "awaiting"
         case .refuse(let problem): problem.status == 403 ? problem.code : "\(problem.status)"
         }
       }

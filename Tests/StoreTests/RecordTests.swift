@@ -24,7 +24,8 @@ import Testing
       site: "søte", id: "a-1", title: "Tïtle 🎬", description: String(repeating: "long ", count: 400),
       tags: ["x", "", "yy"], privacy: .private, status: .failed, createdMilliseconds: .min,
       updatedMilliseconds: -1, generation: Generation(bits: .max), source: blob, sourceName: "a\"b\n.mp4",
-      mediaType: "video/mp4", renditions: renditions, reason: "no key frames", defects: ["one", "two"]),
+      mediaType: "video/mp4", renditions: renditions, reason: "no key frames", defects: ["one", "two"],
+      thumbnailMilliseconds: 12_345),
   ]
 
   private static let generations = assets.flatMap { asset in
@@ -147,6 +148,7 @@ import Testing
     // Written again it is of the newest version, and the same.
     let again = try found.encode().withUnsafeBytes { try AssetRecord(decoding: $0) }
     #expect(again == found && found.encode().first == 4 && found.views == 0)
+    #expect(found.thumbnailMilliseconds == nil)
 
     var generation = RecordWriter(version: 1)
     generation.put("s")

@@ -1,4 +1,5 @@
 public import HTTP
+public import Logging
 public import Loop
 public import Store
 
@@ -15,6 +16,7 @@ public struct APIRequest: Sendable {
   public let store: Store
   public let workers: WorkerPool
   public let jobs: any JobQueue
+  public let logger: Logger
   public let method: Method
   /// The parameters of the route's path.
   public let parameters: [String: String]
@@ -84,10 +86,24 @@ public struct APIRequest: Sendable {
   /// What becomes of a change of a resource that exists, by its If-Match and If-None-Match. A change needs one of them.
   ///
   /// - Throws: 428 without a condition, 412 where it does not hold.
-  func checkChange(of etag: [UInt8]) throws(Problem) {
+  func checkChange(of asset: AssetRecord) throws(Problem) {
     guard conditions.ifMatch != nil else { throw .preconditionRequired }
-    if conditions.verdict(etag: etag.span, isRead: false) == .preconditionFailed {
+    let etag = VideoResource.etag(of: asset)
+    // What the site's metadata add to the tag is not what a change is made from.
+    let named = EntityTagConditions(
+      ifMatch: conditions.ifMatch.map(VideoResource.withoutMetadata), ifNoneMatch: conditions.ifNoneMatch)
+    if named.verdict(etag: etag.span, isRead: false) == .preconditionFailed {
       throw .changedMeanwhile(etag: etag)
     }
+  }
+
+  /// Tells the operator who changed what.
+  public func logChange(_ what: String, _ subject: String, _ members: [String]) {
+    var metadata: Logger.Metadata = [
+      "site": "\(site.name)", "token": "\(tokenID ?? "-")", "subject": "\(subject)",
+      "client": "\(client.map { "\($0)" } ?? "-")",
+    ]
+    if !members.isEmpty { metadata["members"] = "\(members.joined(separator: ","))" }
+    logger.notice("api: \(what)", metadata: metadata)
   }
 }

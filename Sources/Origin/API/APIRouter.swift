@@ -171,6 +171,7 @@ extension APIRequest {
     store = server.store
     workers = server.workers
     jobs = server.jobs
+    logger = server.logger
     method = head.method
     self.parameters = parameters
     if let asked = head.query { query = [UInt8](copying: asked) } else { query = [] }

@@ -106,6 +106,37 @@ public struct JSONFields {
     }
   }
 
+  /// A number that is not negative, in thousandths: `12.5` is 12500. More than three decimals are cut off.
+  ///
+  /// - Parameter most: in thousandths.
+  public mutating func thousandths(_ key: String, most: UInt64) throws(Problem) -> Member<UInt64> {
+    switch member(key) {
+    case .absent: return .absent
+    case .null: return .null
+    case .value(.number(let text)):
+      guard let number = Self.thousandths(text), number <= most else {
+        throw .invalidField("\"\(key)\" must be a number from 0 to \(most / 1000), such as 12.5.")
+      }
+      return .value(number)
+    case .value(let other): throw .wrongType(key, other, "a number")
+    }
+  }
+
+  /// Of a number as JSON writes it; nil for a negative one and one that does not fit.
+  private static func thousandths(_ text: String) -> UInt64? {
+    if text.hasPrefix("-") { return Double(text) == 0 ? 0 : nil }
+    guard text.utf8.contains(where: { $0 == UInt8(ascii: "e") || $0 == UInt8(ascii: "E") }) else {
+      let parts = text.split(separator: ".", maxSplits: 1)
+      let decimals = (parts.count > 1 ? String(parts[1].prefix(3)) : "") + "000"
+      guard let whole = UInt64(parts[0]), whole < 1 << 40, let rest = UInt64(decimals.prefix(3)) else {
+        return nil
+      }
+      return whole * 1000 + rest
+    }
+    guard let value = Double(text), value >= 0, value < 1e12 else { return nil }
+    return UInt64(value * 1000)
+  }
+
   /// - Throws: `invalid-field` where there are keys that nobody asked for.
   public func end() throws(Problem) {
     guard let first = left.first else { return }

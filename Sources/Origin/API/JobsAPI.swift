@@ -99,6 +99,7 @@ enum JobsAPI {
       throw Problem(error)
     }
     guard let changed else { throw .unknown("job") }
+    request.logChange("job is \(changed.state)", changed.id.description, [])
     return .json(json(changed))
   }
 

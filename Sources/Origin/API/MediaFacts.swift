@@ -41,6 +41,11 @@ final class MediaFacts: Sendable {
 
   private let known = Mutex(RecentTable<BlobID, Blob>(limit: 16_384))
 
+  /// Whether `facts` answers from memory.
+  func isKnown(_ id: BlobID, isPackaged: Bool) -> Bool {
+    known.withLock { table in table[id].map { !isPackaged || $0.durationMilliseconds != nil } ?? false }
+  }
+
   /// Blocks on the disk the first time: for workers.
   ///
   /// - Parameter isPackaged: whether the blob has a packaging index.

@@ -34,6 +34,8 @@ extension OriginLoop {
     }
     let answer = mediaAnswer(Array(path.utf8).span, site, grant: nil, hasToken: true, mayWait: mayWait)
     switch answer {
+    // What the API itself makes is for nobody's cache from the start.
+    case .representation(let made, _) where made.info.kind == .api: return answer
     case .representation(let shared, let site): return .representation(shared.forBearer, site)
     case .problem(let problem, let site): return .problem(problem.unstored, site)
     case .suspended(let site, let work):

@@ -6,6 +6,8 @@ struct VideoMetadata: Sendable, Equatable {
   static let descriptionCharacters = 20_000
   static let tags = 100
   static let tagCharacters = 100
+  /// Four days, as `assets update` has it too.
+  static let mostThumbnailMilliseconds: UInt64 = 345_600_000
   static let jsonType = "application/json"
   static let mergePatchType = "application/merge-patch+json"
 
@@ -14,6 +16,10 @@ struct VideoMetadata: Sendable, Equatable {
   var description: String?
   var tags: [String]?
   var privacy: Privacy?
+  /// What the poster shows, from the beginning; nil inside: the site's own choice.
+  var thumbnailMilliseconds: UInt64??
+  /// The members that are changed, for the log.
+  private(set) var members: [String] = []
 
   /// All of it: what is not said is empty, and public.
   init(whole text: [UInt8]) throws(Problem) { try self.init(text, isWhole: true) }
@@ -27,7 +33,8 @@ struct VideoMetadata: Sendable, Equatable {
       title: try fields.text("title", most: Self.titleCharacters),
       description: try fields.text("description", most: Self.descriptionCharacters, hasLines: true),
       tags: try fields.texts("tags", most: Self.tags, mostCharacters: Self.tagCharacters),
-      privacy: try fields.word("privacy", of: Privacy.allCases.map { "\($0)" })
+      privacy: try fields.word("privacy", of: Privacy.allCases.map { "\($0)" }),
+      thumbnail: try fields.thousandths("thumbnail_time", most: Self.mostThumbnailMilliseconds)
     )
     try fields.end()
     title = members.title.value(otherwise: "", isWhole: isWhole)
@@ -35,6 +42,15 @@ struct VideoMetadata: Sendable, Equatable {
     tags = members.tags.value(otherwise: [], isWhole: isWhole)
     let word = members.privacy.value(otherwise: "\(Privacy.public)", isWhole: isWhole)
     privacy = word.flatMap { word in Privacy.allCases.first { "\($0)" == word } }
+    switch members.thumbnail {
+    case .absent: thumbnailMilliseconds = isWhole ? .some(nil) : nil
+    case .null: thumbnailMilliseconds = .some(nil)
+    case .value(let time): thumbnailMilliseconds = time
+    }
+    self.members = [
+      title.map { _ in "title" }, description.map { _ in "description" }, tags.map { _ in "tags" },
+      privacy.map { _ in "privacy" }, thumbnailMilliseconds.map { _ in "thumbnail_time" },
+    ].compactMap(\.self)
   }
 
   func apply(to asset: inout AssetRecord) {
@@ -42,6 +58,7 @@ struct VideoMetadata: Sendable, Equatable {
     if let description { asset.description = description }
     if let tags { asset.tags = tags }
     if let privacy { asset.privacy = privacy }
+    if let thumbnailMilliseconds { asset.thumbnailMilliseconds = thumbnailMilliseconds }
   }
 }
 

@@ -6,16 +6,80 @@ import Store
 
 struct VideoResource {
   let asset: AssetRecord
+  /// What the site's own systems say about it; nil for a site without, and in lists.
+  var metadata: Metadata?
 
-  /// Strong: the record's last change, which grows with every change, its making, and its views, which are none. All else in
-  /// the answer follows from immutable blobs.
-  var etag: [UInt8] { Self.etag(of: asset) }
+  /// What of a site's metadata is shown.
+  enum Metadata: Equatable {
+    case known(VideoFacts)
+    case absent
+    case unavailable
+
+    init(_ lookup: MetadataLookup) {
+      switch lookup {
+      case .known(let facts?, _): self = .known(facts)
+      case .known(nil, _): self = .absent
+      case .unknown, .unavailable: self = .unavailable
+      }
+    }
+
+    var mark: String {
+      switch self {
+      case .known(let facts): facts.digest
+      case .absent: "0"
+      case .unavailable: "x"
+      }
+    }
+  }
+
+  /// With what is known of the site's metadata now, without asking for it.
+  init(asset: AssetRecord, site: Site? = nil) {
+    self.asset = asset
+    metadata = site?.pipeline.metadata.map { Metadata($0.metadata(ofVideo: asset.id)) }
+  }
+
+  /// Strong: the record's last change, which grows with every change, its making, its views, which are none, and what the site's
+  /// metadata are. All else in the answer follows from immutable blobs.
+  var etag: [UInt8] {
+    let etag = Self.etag(of: asset)
+    guard let metadata else { return etag }
+    return etag.dropLast() + Array(".\(metadata.mark)\"".utf8)
+  }
+
+  /// Tags of a list as they are without the part that the site's metadata add.
+  static func withoutMetadata(_ tags: [UInt8]) -> [UInt8] {
+    var result: [UInt8] = []
+    var isLeftOut = false
+    for byte in tags {
+      if byte == UInt8(ascii: ".") { isLeftOut = true }
+      if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: ",") { isLeftOut = false }
+      if !isLeftOut { result.append(byte) }
+    }
+    return result
+  }
 
   static func etag(of asset: AssetRecord) -> [UInt8] {
     let updated = String(UInt64(bitPattern: asset.updatedMilliseconds), radix: 16)
     let created = String(UInt64(bitPattern: asset.createdMilliseconds), radix: 16)
     let views = asset.views == 0 ? "" : "-" + String(asset.views, radix: 16)
     return Array("\"\(updated)-\(created)\(views)\"".utf8)
+  }
+
+  /// The blobs that the answer tells about, and whether they are packaged.
+  private var blobs: [(id: BlobID, isPackaged: Bool)] {
+    let sourceIsPackaged = asset.renditions.contains { $0.blob == asset.source && $0.hasIndex }
+    return (asset.source.map { [($0, sourceIsPackaged)] } ?? [])
+      + asset.renditions.map { ($0.blob, $0.hasIndex) }
+  }
+
+  /// Whether `write` needs nothing from the disk.
+  func isAtHand(_ facts: MediaFacts) -> Bool {
+    blobs.allSatisfy { facts.isKnown($0.id, isPackaged: $0.isPackaged) }
+  }
+
+  /// Blocks on the disk.
+  func read(_ facts: MediaFacts, _ store: Store) {
+    for blob in blobs { _ = facts.facts(of: blob.id, isPackaged: blob.isPackaged, in: store) }
   }
 
   /// Blocks on the disk for what is not known yet.
@@ -33,6 +97,8 @@ struct VideoResource {
       json.member("tags", asset.tags)
       json.member("privacy", "\(asset.privacy)")
       json.member("status", "\(asset.status)")
+      json.key("thumbnail_time")
+      if let time = asset.thumbnailMilliseconds { json.value(thousandths: time) } else { json.null() }
       json.member("created_at", AccessRecord.iso8601(asset.createdMilliseconds))
       json.member("updated_at", AccessRecord.iso8601(asset.updatedMilliseconds))
       json.member("views", asset.views)
@@ -58,6 +124,11 @@ struct VideoResource {
       json.array(renditions) { json, rendition in write(rendition.0, rendition.1, to: &json) }
       json.key("urls")
       writeURLs(to: &json)
+      if let metadata {
+        json.key("metadata")
+        if case .known(let facts) = metadata { json.value(json: facts.json) } else { json.null() }
+        json.member("metadata_available", metadata != .unavailable)
+      }
     }
   }
 

@@ -9,7 +9,11 @@ enum VideosAPI {
 
   static let routes = [
     APIRoute(.get, path) { request throws(Problem) in try await list(request) },
-    APIRoute(.get, "\(path)/{id}") { request throws(Problem) in try await show(request) },
+    // `VideoContent` answers it, and the hot table once it is made.
+    APIRoute(media: "\(path)/{id}") { request, _ throws(Problem) in
+      _ = try request.queryParameters([])
+      return "\(path)/\(try id(of: request))"
+    },
     APIRoute(
       .put, "\(path)/{id}", body: .json,
       { request throws(Problem) in try await change(request, VideoMetadata(whole: request.text)) }),
@@ -51,23 +55,8 @@ enum VideosAPI {
     }
   }
 
-  private static func show(_ request: APIRequest) async throws(Problem) -> APIReply {
-    _ = try request.queryParameters([])
-    let id = try id(of: request)
-    return try await request.onWorker { store throws(Problem) in
-      let asset: AssetRecord?
-      do throws(StoreError) {
-        asset = try store.read { (reader) throws(StoreError) in
-          try reader.asset(site: request.site.name, id: id)
-        }
-      } catch { throw Problem(error) }
-      guard let asset else { throw .unknown("video") }
-      return reply(asset, request, store)
-    }
-  }
-
   private static func reply(_ asset: AssetRecord, _ request: APIRequest, _ store: Store) -> APIReply {
-    let resource = VideoResource(asset: asset)
+    let resource = VideoResource(asset: asset, site: request.site)
     var json = JSONWriter()
     resource.write(to: &json, request.site.api.facts, store)
     return .resource(json, etag: resource.etag, to: request)
@@ -85,13 +74,14 @@ enum VideosAPI {
       do throws(StoreError) {
         let changed = try store.updateAsset(site: request.site.name, id: id) { (asset) throws(StoreError) in
           do throws(Problem) {
-            try request.checkChange(of: VideoResource.etag(of: asset))
+            try request.checkChange(of: asset)
           } catch {
             refusal = error
             throw StoreError(.conflict, operation: "update asset", message: "the precondition does not hold")
           }
           metadata.apply(to: &asset)
         }
+        request.logChange("changed", id, metadata.members)
         return reply(changed, request, store)
       } catch {
         throw refusal ?? problem(error)
@@ -110,10 +100,11 @@ enum VideosAPI {
           let asset = try store.read { (reader) throws(StoreError) in try reader.asset(site: site, id: id) }
           guard let asset else { throw StoreError(.notFound, operation: "remove asset", message: "no asset") }
           do throws(Problem) {
-            try request.checkChange(of: VideoResource.etag(of: asset))
+            try request.checkChange(of: asset)
           } catch { return .failure(error) }
           do throws(StoreError) {
             try store.removeAsset(site: site, id: id, ifUpdatedMilliseconds: asset.updatedMilliseconds)
+            request.logChange("removed", id, [])
             return .success(.noContent)
           } catch {
             guard error.code == .conflict else { throw error }

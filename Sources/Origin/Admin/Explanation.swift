@@ -5,6 +5,7 @@ import Logging
 import Loop
 import Packaging
 public import Store
+import Synchronization
 
 /// The story of one answer, as `headwater explain` prints it.
 public struct Explanation: Sendable {
@@ -44,9 +45,16 @@ public struct Explanation: Sendable {
       throw StoreError(.invalid, operation: "configuration", message: "\(error)")
     }
     // Content keys are asked for as in service, on a loop that lives as long.
-    let asks = configuration.sites.contains { $0.encryption.keyURL != nil }
+    let asks = configuration.sites.contains { site in
+      site.encryption.keyURL != nil
+        || plugins.plugins(of: site.name).contains { $0 is any MetadataProvider }
+    }
     let threads = asks ? try? LoopThreads(count: 1) : nil
-    defer { threads?.stopAndJoin() }
+    let workers = threads.flatMap { _ in try? WorkerPool(threadCount: 1) }
+    defer {
+      workers?.shutdown()
+      threads?.stopAndJoin()
+    }
     let sites = SiteTable(
       configuration.sites.enumerated().map { number, site in
         Site(
@@ -59,7 +67,12 @@ public struct Explanation: Sendable {
       refusal = error.map { "\($0.status) \($0.message)" } ?? "the URL is not complete"
     }
     try target.withHead(refused: refused) { head throws(StoreError) in
-      try follow(head, target.host, from: client, sites, plugins, store)
+      let host = threads.flatMap { threads in
+        workers.map {
+          PluginHost(site: "", store: store, workers: $0, loop: threads.loops[0], logger: Self.silence)
+        }
+      }
+      try follow(head, target.host, from: client, sites, plugins, store, host)
     }
     if let refusal { add("refused", refusal) }
     guard let client else { return }
@@ -72,7 +85,7 @@ public struct Explanation: Sendable {
 
   private mutating func follow(
     _ head: borrowing RequestHead, _ host: String, from client: NetworkAddress?, _ sites: SiteTable,
-    _ plugins: PluginSet, _ store: Store
+    _ plugins: PluginSet, _ store: Store, _ outgoing: PluginHost?
   ) throws(StoreError) {
     let peer = client.map { SocketAddress(address: $0.bits, isIPv6: $0.isIPv6, port: 0) }
     let found = host.isEmpty ? sites.sites.first : sites.site(for: head.host)
@@ -88,6 +101,10 @@ public struct Explanation: Sendable {
     if site.originSecret != nil {
       add("origin secret", "needed in \(site.configuration.originSecret.header); not looked at here")
     }
+    let target = site.pipeline.locate.lazy.compactMap({ $0.locate(path, in: site) }).first
+    if case .asset(let asset)? = target, let provider = site.pipeline.metadata, let outgoing {
+      describe(asset.id, by: provider, outgoing, site)
+    }
     var hasToken = false
     for handler in site.pipeline.access {
       if let signed = handler as? SignedAccess {
@@ -99,11 +116,12 @@ public struct Explanation: Sendable {
       case .grant:
         verdict = "passes with a token"
         hasToken = true
+      case .awaiting: verdict = "needs to know more about the video first"
       case .refuse(let problem): verdict = "refuses with \(problem.status) \(problem.code): \(problem.detail)"
       }
       add("access", "\(type(of: handler)) \(verdict)")
     }
-    guard let target = site.pipeline.locate.lazy.compactMap({ $0.locate(path, in: site) }).first else {
+    guard let target else {
       return add("answer", "404: no handler knows this path")
     }
     let context = try ContentContext(store: store, site: site)
@@ -112,7 +130,9 @@ public struct Explanation: Sendable {
     context.begin(
       site, nowSeconds: Store.wallClockMilliseconds() / 1000, mayWait: true, hasToken: hasToken)
     do throws(Problem) {
-      if case .asset(let asset) = target, case .awaiting(let work)? = try context.missingKey(of: asset.id) {
+      if case .asset(let asset) = target,
+        case .awaiting(let work)? = try context.missingElsewhere(of: asset.id)
+      {
         Self.wait(for: work)
         add("key service", "asked for the content key")
       }
@@ -121,6 +141,24 @@ public struct Explanation: Sendable {
     } catch {
       add("answer", "\(error.status) \(error.code): \(error.detail)")
     }
+  }
+
+  /// What the site's own systems say about a video.
+  private mutating func describe(
+    _ id: String, by provider: any MetadataProvider, _ host: PluginHost, _ site: Site
+  ) {
+    let host = PluginHost(
+      site: site.name, store: host.store, workers: host.workers, loop: host.loop, logger: host.logger)
+    let lines = Lines()
+    Self.wait {
+      let entries = await provider.explain(id, in: host).map { Entry(name: $0.name, value: $0.value) }
+      lines.told.withLock { $0 = entries }
+    }
+    for line in lines.told.withLock({ $0 }) { add(line.name, line.value) }
+  }
+
+  private final class Lines: Sendable {
+    let told = Mutex<[Entry]>([])
   }
 
   private static let silence = Logger(label: "explain") { _ in SwiftLogNoOpLogHandler() }
@@ -139,6 +177,7 @@ public struct Explanation: Sendable {
     switch target {
     case .file(let path): add("file", String(decoding: path, as: UTF8.self))
     case .blob(let id): add("blob", id.hex)
+    case .video(let id): add("video", id)
     case .plugin(let name, let path): add("plugin \(name)", String(decoding: path, as: UTF8.self))
     case .asset(let asset):
       add("asset", asset.id)

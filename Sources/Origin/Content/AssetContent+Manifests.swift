@@ -7,7 +7,7 @@ extension AssetContent {
   func multivariantPlaylist(
     _ form: DeliveryForm, _ edition: Edition, _ context: ContentContext
   ) throws(Problem) -> MadeAnswer {
-    let presentation = try edition.presentation(in: context)
+    let presentation = try edition.permitted(edition.presentation(in: context))
     // A film without its picture is not what was asked for.
     let hasPicture = presentation.renditions.contains { $0.track.kind == .video }
     guard presentation.renditions(in: form).contains(where: { !hasPicture || $0.track.kind == .video }) else {
@@ -32,7 +32,7 @@ extension AssetContent {
 
   func mpd(_ form: DeliveryForm, _ edition: Edition, _ context: ContentContext) throws(Problem) -> MadeAnswer
   {
-    let presentation = try edition.presentation(in: context)
+    let presentation = try edition.permitted(edition.presentation(in: context))
     let base = edition.childPrefix
     return .manifest(
       MPD.bytes(

@@ -12,16 +12,18 @@ struct AssetContent: ContentHandler {
   func content(for target: Target, in context: ContentContext) throws(Problem) -> ContentOutcome {
     guard case .asset(let target) = target else { return .declined }
     if case .other = target.resource { return .declined }
-    if let missing = try context.missingKey(of: target.id) { return missing }
+    if let missing = try context.missingElsewhere(of: target.id) { return missing }
     let edition = try Edition(target, in: context)
     if let protection = edition.protection, !edition.isSubtitle(target.resource) {
       try protection.admit(target.resource, clip: target.clip)
     }
     switch target.resource {
     case .source:
+      try edition.requireRight(to: "source")
       return .representation(try wholeFile(of: edition, "source", edition.source, edition.mediaType, context))
     case .rendition(let name, .progressive):
       guard target.clip == nil else { throw .notFound }
+      try edition.requireRight(to: name)
       let (blob, mediaType) = try edition.progressiveFile(name)
       return .representation(try wholeFile(of: edition, name, blob, mediaType, context))
     case .rendition(let name, .subtitleFile):
@@ -98,15 +100,19 @@ struct AssetContent: ContentHandler {
     _ context: ContentContext
   ) -> Representation {
     context.representation(
-      edition.info(answer.kind, rendition: rendition, in: context), contentType: answer.mediaType,
+      edition.info(
+        answer.kind, rendition: rendition, namesRenditions: resource.namesRenditions, in: context),
+      contentType: answer.mediaType,
       etag: edition.etag(of: resource, in: context), lastModifiedMilliseconds: edition.ingestedMilliseconds,
-      slices: answer.slices, template: answer.template, validUntilSeconds: edition.validUntilSeconds)
+      slices: answer.slices, template: answer.template,
+      validUntilSeconds: edition.validUntilSeconds(of: resource))
   }
 
   private func part(
     _ part: RenditionResource, of name: String, _ edition: Edition, _ context: ContentContext
   ) throws(Problem) -> MadeAnswer {
     let record = try edition.record(name)
+    try edition.requireRight(to: name)
     if record.kind == .subtitle {
       guard edition.clip == nil else { throw .notFound }
       return try subtitles(part, of: record, edition, context)

@@ -10,6 +10,8 @@ public struct AssetMedia: Sendable {
   /// The path names the generation: what is answered never changes.
   public let isPinned: Bool
   public let ingestedMilliseconds: Int64
+  /// What the poster is to show, by the asset's metadata; nil where they do not say.
+  public let thumbnailMilliseconds: UInt64?
   /// When a replaced generation stops being served.
   public let validUntilSeconds: Int64?
   /// What is put in front of names beside the path, so that they name this generation; empty where the path does.
@@ -23,6 +25,7 @@ public struct AssetMedia: Sendable {
     generation = edition.generation
     isPinned = edition.isPinned
     ingestedMilliseconds = edition.ingestedMilliseconds
+    thumbnailMilliseconds = edition.thumbnailMilliseconds
     validUntilSeconds = edition.validUntilSeconds
     childPrefix = edition.childPrefix
     presentation = try edition.presentation(in: context)
@@ -147,7 +150,7 @@ extension ContentContext {
   ///
   /// - Throws: `.notFound`; `.assetPrivate` without a token; 422 with the reason where the media can't be packaged.
   public func media(of target: AssetTarget) throws(Problem) -> MediaLookup {
-    if let missing = try missingKey(of: target.id) { return .wait(missing) }
+    if let missing = try missingElsewhere(of: target.id) { return .wait(missing) }
     let edition = try Edition(target, in: self)
     if let reason = edition.reason { throw .unpackageable(reason) }
     for record in edition.renditions where record.hasIndex {

@@ -77,7 +77,7 @@ public final class ContentContext {
 
   /// The content key of an asset of the site, looked up or derived once. Nil where it has none.
   ///
-  /// - Throws: 503 where the site's key service has not given it; see `missingKey(of:)`.
+  /// - Throws: 503 where the site's key service has not given it; see `missingElsewhere(of:)`.
   func contentKey(ofAsset id: String) throws(Problem) -> ContentKey? {
     let owner = KeyOwner(site: site.name, asset: id)
     if let known = keys[owner] { return known }
@@ -97,17 +97,24 @@ public final class ContentContext {
     return key
   }
 
-  /// What must be waited for before an asset can be answered whose key nobody has asked for yet. Nil for all others, those
-  /// that do not exist included.
-  func missingKey(of id: String) throws(Problem) -> ContentOutcome? {
-    guard mayWait, let service = site.keyService, keys[KeyOwner(site: site.name, asset: id)] == nil,
+  /// What must be waited for before an asset can be answered whose metadata or whose key nobody has asked for yet. Nil for all
+  /// others, those that do not exist included.
+  func missingElsewhere(of id: String) throws(Problem) -> ContentOutcome? {
+    guard mayWait else { return nil }
+    var work: (@Sendable () async -> Void)?
+    if let provider = site.pipeline.metadata, case .unknown(let load) = provider.metadata(ofVideo: id) {
+      work = load
+    } else if let service = site.keyService, keys[KeyOwner(site: site.name, asset: id)] == nil,
       case .unknown = service.lookup(id)
-    else { return nil }
+    {
+      work = { await service.fetch(id) }
+    }
+    guard let work else { return nil }
     let asset: AssetRecord?
     do throws(StoreError) { asset = try reader.asset(site: site.name, id: id) } catch { throw Problem(error) }
     guard let asset else { return nil }
     if asset.privacy == .private { try requireToken() }
-    return .awaiting { await service.fetch(id) }
+    return .awaiting(work)
   }
 
   /// The blob, open for reading.

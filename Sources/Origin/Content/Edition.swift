@@ -19,8 +19,11 @@ struct Edition {
   /// Why it can't be packaged; nil when it can.
   let reason: String?
   let ingestedMilliseconds: Int64
+  let thumbnailMilliseconds: UInt64?
   /// When a replaced generation stops being served.
   let validUntilSeconds: Int64?
+  /// What the site's metadata decide, and how long that holds; nil for a site without any.
+  let decision: (rights: VideoRights, freshUntilSeconds: Int64)?
 
   init(_ target: AssetTarget, in context: ContentContext) throws(Problem) {
     let site = context.site.name
@@ -35,7 +38,8 @@ struct Edition {
         site: site, id: target.id, generation: generation, nowMilliseconds: context.nowSeconds * 1000)
     } catch { throw Problem(error) }
     guard let asset, let record, let source = record.source else { throw .notFound }
-    if asset.privacy == .private { try context.requireToken() }
+    decision = try context.rights(ofVideo: target.id)
+    if asset.privacy == .private || decision?.rights.isPrivate == true { try context.requireToken() }
     if let replaced = record.replacedMilliseconds {
       validUntilSeconds = replaced / 1000 + Int64(context.store.options.graceSeconds)
     } else {
@@ -51,11 +55,16 @@ struct Edition {
     renditions = record.renditions
     reason = record.reason
     ingestedMilliseconds = record.ingestedMilliseconds
+    thumbnailMilliseconds = asset.thumbnailMilliseconds
   }
 
-  func info(_ kind: AnswerKind, rendition: String?, in context: ContentContext) -> AnswerInfo {
+  /// - Parameter namesRenditions: whether the answer lists what the site's metadata allow, and so changes with them.
+  func info(
+    _ kind: AnswerKind, rendition: String?, namesRenditions: Bool = false, in context: ContentContext
+  ) -> AnswerInfo {
     AnswerInfo(
-      site: context.site.name, kind: kind, isImmutable: isPinned, assetID: assetID, rendition: rendition)
+      site: context.site.name, kind: kind, isImmutable: isPinned && !(namesRenditions && decision != nil),
+      assetID: assetID, rendition: rendition)
   }
 
   /// Generation, then 64 bits of FNV-1a over the canonical parameters.
@@ -69,6 +78,7 @@ struct Edition {
       for provider in context.site.pipeline.imageSets where clip == nil {
         parameters += " \(provider.identity)"
       }
+      if let list = decision?.rights.renditions { parameters += " only \(list.joined(separator: "/"))" }
     default: break
     }
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
@@ -195,6 +205,37 @@ struct Edition {
     throw Problem(
       status: 404, code: "no-progressive-form", title: "No progressive form",
       detail: "This rendition is one track of a file; use \(sharing[0].name).mp4, or the HLS and DASH forms.")
+  }
+}
+
+// What the site's metadata allow.
+extension Edition {
+  /// - Throws: `.notFound` for a rendition with pictures that may not be had.
+  func requireRight(to name: String) throws(Problem) {
+    guard let rights = decision?.rights, !rights.allows(name) else { return }
+    let hasPicture = renditions.first { $0.name == name }.map { $0.kind == .video } ?? true
+    if hasPicture { throw .notFound }
+  }
+
+  /// What manifests may list of a presentation.
+  ///
+  /// - Throws: where it has pictures, and none of them may be had.
+  func permitted(_ presentation: Presentation) throws(Problem) -> Presentation {
+    guard let rights = decision?.rights, rights.renditions != nil else { return presentation }
+    var permitted = presentation
+    permitted.renditions.removeAll { $0.track.kind == .video && !rights.allows($0.name) }
+    let hadPicture = presentation.renditions.contains { $0.track.kind == .video }
+    guard !hadPicture || permitted.renditions.contains(where: { $0.track.kind == .video }) else {
+      throw Problem(
+        status: 403, code: "no-rendition-allowed", title: "No rendition allowed",
+        detail: "None of the renditions of this video may be delivered.")
+    }
+    return permitted
+  }
+
+  func validUntilSeconds(of resource: AssetResource) -> Int64? {
+    guard resource.namesRenditions, let decision else { return validUntilSeconds }
+    return min(validUntilSeconds ?? .max, decision.freshUntilSeconds)
   }
 }
 

@@ -19,6 +19,9 @@ struct PathLocator: LocateHandler {
     if first.elementsEqual("blob".utf8), parts.count == 2 {
       return BlobID(hex: String(decoding: parts[1], as: UTF8.self)).map { .blob($0) }
     }
+    if first.elementsEqual("api".utf8), parts.count == 4 {
+      return text(Array(parts[parts.endIndex - 1])).map { .video(id: $0) }
+    }
     return nil
   }
 

@@ -26,6 +26,8 @@ public enum AccessVerdict: Sendable {
   /// Passes with a valid token, which also opens private assets and may travel on in manifests.
   case grant(AccessGrant)
   case refuse(Problem)
+  /// What the verdict needs is elsewhere: await the closure, which runs on the loop's executor, then ask all handlers again.
+  case awaiting(@Sendable () async -> Void)
 }
 
 /// Says what a path means. The first handler that answers decides; the built-in one comes last.

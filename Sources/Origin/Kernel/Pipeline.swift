@@ -9,6 +9,7 @@ public struct PipelineBuilder {
   var content: [any ContentHandler] = []
   var headerFilters: [any HeaderFilter] = []
   var imageSets: [any ImageSetProvider] = []
+  var metadata: (any MetadataProvider)?
   var logs: [any AccessLogger] = []
 
   public init() {}
@@ -16,6 +17,7 @@ public struct PipelineBuilder {
   public mutating func add(_ handler: any AccessHandler) { access.append(handler) }
   public mutating func add(_ handler: any ParameterHandler) { parameters.append(handler) }
   public mutating func add(_ provider: any ImageSetProvider) { imageSets.append(provider) }
+  public mutating func add(_ provider: any MetadataProvider) { metadata = metadata ?? provider }
   public mutating func add(_ handler: any LocateHandler) { locate.append(handler) }
   public mutating func add(_ handler: any ContentHandler) { content.append(handler) }
   public mutating func add(_ handler: any HeaderFilter) { headerFilters.append(handler) }
@@ -33,6 +35,8 @@ public struct Pipeline: Sendable {
   public let content: [any ContentHandler]
   public let headerFilters: [any HeaderFilter]
   public let imageSets: [any ImageSetProvider]
+  /// What is known of videos beside the catalog; nil where nothing is.
+  public let metadata: (any MetadataProvider)?
   public let logs: [any AccessLogger]
 
   /// For a site without settings of its own.
@@ -47,6 +51,7 @@ public struct Pipeline: Sendable {
     builder.add(BlobAccess())
     builder.add(PathLocator())
     builder.add(AssetContent())
+    builder.add(VideoContent())
     builder.add(FileContent())
     builder.add(BlobContent())
     access = builder.access
@@ -55,6 +60,7 @@ public struct Pipeline: Sendable {
     content = builder.content
     headerFilters = builder.headerFilters
     imageSets = builder.imageSets
+    metadata = builder.metadata
     logs = builder.logs
   }
 

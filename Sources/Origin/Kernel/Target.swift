@@ -7,6 +7,8 @@ public enum Target: Sendable, Equatable {
   /// A static file of the site; the path below `/f/`, percent-decoded.
   case file(path: [UInt8])
   case blob(BlobID)
+  /// A video as a resource of the API: only calls with a token come here.
+  case video(id: String)
   /// Something that only the named plugin knows of: its own locate handler says so, its own content handler
   /// answers it. Names keep plugins apart; `path` is whatever the plugin needs.
   case plugin(String, path: [UInt8])
@@ -46,6 +48,16 @@ public enum AssetResource: Sendable, Equatable {
   case contentKey
   /// Any other name below the asset: for plugins (`poster.jpg`, `storyboard.vtt`).
   case other(name: String)
+}
+
+extension AssetResource {
+  /// Whether the answer lists renditions.
+  var namesRenditions: Bool {
+    switch self {
+    case .multivariantPlaylist, .mpd: true
+    case .rendition, .source, .contentKey, .other: false
+    }
+  }
 }
 
 /// What a path asks of one rendition.

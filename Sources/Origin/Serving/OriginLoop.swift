@@ -293,6 +293,7 @@ final class OriginLoop: Router {
       case .pass: continue
       case .grant(let given): grant = given
       case .refuse(let problem): return .problem(problem, site)
+      case .awaiting(let work): return mayWait ? .awaiting(work) : .problem(.overloaded, site)
       }
     }
     if site.pipeline.writeName(of: request, to: &answerName) {
@@ -321,7 +322,8 @@ final class OriginLoop: Router {
     // A clock that was set back would leave answers in the table whose Last-Modified lies in the future.
     if now < answeredSeconds { hot.removeAll() }
     answeredSeconds = now
-    if let known = hot.representation(site: site.number, path: path, nowSeconds: now) {
+    let number = site.answersNumber
+    if let known = hot.representation(site: number, path: path, nowSeconds: now) {
       counters.hotHits.add(1)
       if let wish = hot.takeWish() { assemble(wish) }
       guard let grant else {
@@ -332,7 +334,7 @@ final class OriginLoop: Router {
     counters.hotMisses.add(1)
     context.begin(site, nowSeconds: now, mayWait: mayWait, hasToken: hasToken)
     do throws(Problem) {
-      let answer = try make([UInt8](copying: path), site)
+      let answer = try make([UInt8](copying: path), site, number)
       guard grant != nil, case .representation(let made, let site) = answer else { return answer }
       return .representation(made.copy(for: grant), site)
     } catch {
@@ -351,18 +353,19 @@ final class OriginLoop: Router {
     log(.damaged(detail), nil)
   }
 
-  private func make(_ path: [UInt8], _ site: Site) throws(Problem) -> Answer {
+  /// - Parameter number: the site's `answersNumber` when this began.
+  private func make(_ path: [UInt8], _ site: Site, _ number: Int) throws(Problem) -> Answer {
     for locator in site.pipeline.locate {
       guard let target = locator.locate(path, in: site) else { continue }
       for handler in site.pipeline.content {
         switch try handler.content(for: target, in: context) {
         case .declined: continue
         case .representation(let made):
-          remember(made, site, path)
+          hot.insert(made, site: number, path: path)
           return .representation(made, site)
         case .cold(let file, let offset, let count): return .cold(file, offset, count)
         case .awaiting(let work): return .awaiting(work)
-        case .suspended(let work): return .suspended(site, keeping(work, site, path))
+        case .suspended(let work): return .suspended(site, keeping(work, number, path))
         }
       }
     }
@@ -383,32 +386,28 @@ final class OriginLoop: Router {
   /// The same work, which hands a segment that is made again to the hot table. One made once is sent and forgotten, so that a
   /// single viewer does not drive out what many look at.
   private func keeping(
-    _ work: @escaping @Sendable () async throws(Problem) -> Representation, _ site: Site, _ path: [UInt8]
+    _ work: @escaping @Sendable () async throws(Problem) -> Representation, _ number: Int, _ path: [UInt8]
   ) -> @Sendable () async throws(Problem) -> Representation {
-    guard hot.isMadeAgain(site: site.number, path: path) else { return work }
+    guard hot.isMadeAgain(site: number, path: path) else { return work }
     let owner = LoopBound(self, loop: loop)
     let transaction = hot.transaction
     let snapshot = snapshot
     return { () async throws(Problem) -> Representation in
       let made = try await work()
-      owner.value.keep(made, site, path, madeAt: transaction, under: snapshot)
+      owner.value.keep(made, number, path, madeAt: transaction, under: snapshot)
       return made
     }
   }
 
   /// Keeps an answer, unless catalog or configuration have changed since it was begun.
   private func keep(
-    _ made: Representation, _ site: Site, _ path: [UInt8], madeAt transaction: UInt64,
+    _ made: Representation, _ number: Int, _ path: [UInt8], madeAt transaction: UInt64,
     under snapshot: Snapshot
   ) {
     guard made.info.kind == .segment, hot.transaction == transaction, self.snapshot === snapshot,
-      let wish = hot.insertForAssembly(made, site: site.number, path: path)
+      let wish = hot.insertForAssembly(made, site: number, path: path)
     else { return }
     assemble(wish)
-  }
-
-  private func remember(_ representation: Representation, _ site: Site, _ path: [UInt8]) {
-    hot.insert(representation, site: site.number, path: path)
   }
 }
 

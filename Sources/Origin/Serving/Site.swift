@@ -28,6 +28,13 @@ public final class Site: Sendable {
 
   public var name: String { configuration.name }
 
+  /// Under what the site's answers lie in the hot table: another number when its videos' rights have changed, so that what was made
+  /// of others is not found any more.
+  var answersNumber: Int {
+    guard let metadata = pipeline.metadata else { return number }
+    return number &+ Int(truncatingIfNeeded: metadata.revision) << 16
+  }
+
   init(
     _ configuration: SiteConfiguration, number: Int, plugins: [any Plugin], keyService: KeyService? = nil,
     workerToken: Secret? = nil

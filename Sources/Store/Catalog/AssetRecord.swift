@@ -122,11 +122,13 @@ public struct AssetRecord: Sendable, Equatable {
   public var reason: String?
   /// What is wrong with the media yet does not keep it from playing.
   public var defects: [String]
+  /// What the poster shows, from the beginning of the media; `nil` leaves the choice to who makes it.
+  public var thumbnailMilliseconds: UInt64?
   /// How often it was watched, as far as the counters have been brought here: see `ViewCounts`. A new count is no change of
   /// the asset: `updatedMilliseconds` stays, and no event tells of it.
   public internal(set) var views: UInt64
 
-  /// 2: renditions have language, label and the forced mark. 4: views.
+  /// 2: renditions have language, label and the forced mark. 3: the time of the poster. 4: views.
   private static let version: UInt8 = 4
 
   func encode() -> [UInt8] {
@@ -147,6 +149,7 @@ public struct AssetRecord: Sendable, Equatable {
     writer.put(list: renditions) { $1.encode(to: &$0) }
     writer.put(optional: reason) { $0.put($1) }
     writer.put(list: defects) { $0.put($1) }
+    writer.put(optional: thumbnailMilliseconds) { $0.put($1) }
     writer.put(views)
     return writer.bytes
   }
@@ -169,6 +172,9 @@ public struct AssetRecord: Sendable, Equatable {
     renditions = try reader.list { (reader) throws(StoreError) in try RenditionRecord(from: &reader) }
     reason = try reader.optional { (reader) throws(StoreError) in try reader.text() }
     defects = try reader.list { (reader) throws(StoreError) in try reader.text() }
+    if reader.version >= 3 {
+      thumbnailMilliseconds = try reader.optional { (reader) throws(StoreError) in try reader.number() }
+    }
     views = reader.version >= 4 ? try reader.number() : 0
     try reader.end()
   }
@@ -177,8 +183,9 @@ public struct AssetRecord: Sendable, Equatable {
     site: String, id: String, title: String, description: String, tags: [String], privacy: Privacy,
     status: AssetStatus, createdMilliseconds: Int64, updatedMilliseconds: Int64, generation: Generation?,
     source: BlobID?, sourceName: String, mediaType: String, renditions: [RenditionRecord], reason: String?,
-    defects: [String], views: UInt64 = 0
+    defects: [String], thumbnailMilliseconds: UInt64? = nil, views: UInt64 = 0
   ) {
+    self.thumbnailMilliseconds = thumbnailMilliseconds
     self.site = site
     self.id = id
     self.title = title
