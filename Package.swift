@@ -76,11 +76,12 @@ let package = Package(
     plugin("Thumbnails", ["Origin", "Packaging", "Store", "Loop", logging]),
     plugin("CDN", ["Origin", "HTTP", "Packaging", "Store", "Loop", "Net", logging]),
     plugin("Engagement", ["Origin", "HTTP", "Store", "Net", "Loop", logging]),
+    plugin("RedisCache", ["Origin", "HTTP", "Store", "Loop", "Net", logging]),
     .executableTarget(
       name: "headwater",
       dependencies: [
         "Origin", "HTTP", "Store", "HeadersPlugin", "TranscodePlugin", "ThumbnailsPlugin", "CDNPlugin",
-        "EngagementPlugin", argumentParser, logging,
+        "EngagementPlugin", "RedisCachePlugin", argumentParser, logging,
       ],
       path: "Sources/headwater", swiftSettings: strict),
     .executableTarget(
@@ -93,7 +94,7 @@ let package = Package(
     tests("CodecTests", ["Codec", "Packaging", "Support"]),
     tests("LoopTests", ["Loop"]),
     tests(
-      "NetTests", ["Net", "Loop", "Support"], exclude: ["scripted-server.py", "scripted-redis.py"]),
+      "NetTests", ["Net", "Loop", "Support"], exclude: ["scripted-server.py"]),
     tests("StoreTests", ["Store"]),
     .target(
       name: "PluginContract", dependencies: ["Origin", "Store", "Loop", logging],
@@ -116,7 +117,11 @@ let package = Package(
     tests(
       "EngagementPluginTests",
       ["EngagementPlugin", "Origin", "HTTP", "Store", "Net", "Loop", "PluginContract", "Support"]),
-    .target(name: "Support", path: "Tests/Support", swiftSettings: strict),
+    tests(
+      "RedisCachePluginTests",
+      ["RedisCachePlugin", "Origin", "Store", "Loop", "Net", "PluginContract", "Support", logging]),
+    .target(
+      name: "Support", path: "Tests/Support", exclude: ["scripted-redis.py"], swiftSettings: strict),
     tests("EndToEnd", ["Support"]),
   ],
   cxxLanguageStandard: .cxx17

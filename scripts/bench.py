@@ -6,6 +6,7 @@
     scripts/bench.py --write     also writes the tables into docs/PERFORMANCE.md, between its markers
     scripts/bench.py --only 1k   only the rows whose name contains this
     scripts/bench.py --rounds 9 --seconds 2   other rounds than those
+    scripts/bench.py --redis     with the plugin redis on, and a Redis of its own: what that costs all other rows
 
 HTTP/1.1 on loopback, plain unless a row says TLS or HTTP/2, warm page cache unless one says cold. Server and client share
 the cores, so the rate shows both; the CPU time of the server for one request (user and system, from /proc) shows the server
@@ -111,7 +112,9 @@ class Server:
 class Headwater(Server):
     name = "Headwater"
 
-    def __init__(self, binary, folder):
+    token = "a token of the benchmark, and of nothing else"
+
+    def __init__(self, binary, folder, redis_port=None):
         self.binary = str(binary)
         self.folder = folder
         self.storage = folder / "storage"
@@ -124,7 +127,12 @@ class Headwater(Server):
             f'[tls]\ncertificate = "{folder}/tls.pem"\nkey_file = "{folder}/tls.key"\n'
             '[log]\nlevel = "warning"\naccess = "off"\n'
         )
-        (folder / "etc/sites/bench.toml").write_text('hosts = ["*"]\n')
+        (folder / "etc/bench.token").write_text(self.token)
+        (folder / "etc/bench.token").chmod(0o600)
+        (folder / "etc/sites/bench.toml").write_text(
+            'hosts = ["*"]\n[api]\ntokens = [{ id = "bench", secret_file = "../bench.token" }]\n'
+            + (f'[plugins.redis]\nurl = "redis://127.0.0.1:{redis_port}/0"\n' if redis_port else "")
+        )
 
     def command(self, *words):
         done = subprocess.run(
@@ -152,6 +160,28 @@ class Headwater(Server):
 
     def version(self):
         return subprocess.run([self.binary, "--version"], capture_output=True, text=True).stdout.strip()
+
+
+class Redis(Server):
+    """A Redis that keeps nothing on disk."""
+
+    name = "Redis"
+
+    def __init__(self, program, folder):
+        folder.mkdir()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.process = subprocess.Popen(
+            [program, "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--dir", str(folder)],
+            stdout=subprocess.DEVNULL,
+        )
+        for _ in range(200):
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        fail("redis-server did not start")
 
 
 class Nginx(Server):
@@ -330,7 +360,7 @@ def publish(headwater, nginx, folder):
 
 
 class Scenario:
-    def __init__(self, name, connections, paths, ranges=None, tls=False, closes=False):
+    def __init__(self, name, connections, paths, ranges=None, tls=False, closes=False, token=None):
         self.name = name
         self.connections = connections
         self.paths = paths
@@ -339,11 +369,15 @@ class Scenario:
         self.tls = tls
         #: Each request has a connection of its own.
         self.closes = closes
+        #: The bearer token that each request shows.
+        self.token = token
 
     def script(self):
         """wrk runs this in each of its threads."""
         paths = ", ".join(f'"{path}"' for path in self.paths)
         fields = ", {Connection = 'close'}" if self.closes else ""
+        if self.token:
+            fields = f", {{Authorization = 'Bearer {self.token}'}}"
         if self.ranges:
             size, length = self.ranges
             return (
@@ -588,6 +622,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=0)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--only", default="")
+    parser.add_argument("--redis", action="store_true")
     parser.add_argument("--binary", default=ROOT / ".build/release/headwater")
     options = parser.parse_args()
     rounds, seconds = (2, 1) if options.quick else (5, 4)
@@ -605,10 +640,15 @@ def main():
 
     folder = Path(tempfile.mkdtemp(prefix="headwater-bench-"))
     make_certificate(folder)
-    headwater = Headwater(options.binary, folder)
+    redis_program = shutil.which("redis-server")
+    if options.redis and not redis_program:
+        fail("redis-server is missing: scripts/install-deps.sh test")
+    redis = Redis(redis_program, folder / "redis") if options.redis else None
+    headwater = Headwater(options.binary, folder, redis.port if redis else None)
     nginx = Nginx(nginx_program, folder / "nginx", folder / "root", tcp_nopush=True)
     tuned = Nginx(nginx_program, folder / "tuned", folder / "root", tcp_nopush=False)
     servers = [headwater, nginx, tuned]
+    started_besides = [redis] if redis else []
     try:
         started = time.monotonic()
         sizes = publish(headwater, nginx, folder)
@@ -656,6 +696,17 @@ def main():
              "req/s, tuned", "CPU, tuned"], rows)
 
         extra = []
+        if options.only in "API":
+            paths = ["/api/v1/videos/film"] + (["/api/v1/videos/film/metadata"] if redis else [])
+            for path in paths:
+                print(f"bench: API, {path}", file=sys.stderr)
+                scenario = Scenario("API", 16, [path], token=headwater.token)
+                row = median([run_wrk(headwater, scenario, seconds, folder) for _ in range(rounds)])
+                if row["failed"]:
+                    failures.append(f"API: {path}: {row['failed']:.0f} failed")
+                extra.append([
+                    f"`GET {path}`, 16 connections",
+                    f"{row['rate']:,.0f}/s, {row['cpu_us']:.1f} µs, p50 {row['p50_ms']:.2f} ms, p99 {row['p99_ms']:.2f} ms", "-"])
         if options.only in "idle":
             print("bench: idle connections", file=sys.stderr)
             idle = min(4000 if options.quick else 10000, files - 1000)
@@ -716,7 +767,7 @@ def main():
         if failures:
             fail("\n" + "\n".join(failures))
     finally:
-        for server in servers:
+        for server in servers + started_besides:
             server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 

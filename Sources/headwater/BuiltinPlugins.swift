@@ -2,6 +2,7 @@ import CDNPlugin
 import EngagementPlugin
 import HeadersPlugin
 import Origin
+import RedisCachePlugin
 import ThumbnailsPlugin
 import TranscodePlugin
 
@@ -12,4 +13,5 @@ let builtinPlugins = PluginRegistry([
   ThumbnailsPlugin.self,
   CDNPlugin.self,
   EngagementPlugin.self,
+  RedisCachePlugin.self,
 ])

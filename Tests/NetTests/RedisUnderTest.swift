@@ -4,33 +4,6 @@ import Support
 
 @testable import Net
 
-/// `scripted-redis.py`: a server of Redis' protocol that misbehaves as it is told.
-final class ScriptedRedis: Sendable {
-  private let folder: TemporaryFolder
-  private let server: BackgroundCommand
-  let port: UInt16
-
-  init(_ mode: String) throws {
-    folder = try TemporaryFolder("scripted-redis")
-    try folder.write("mode", text: mode)
-    let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "scripted-redis.py")
-      .path
-    server = try BackgroundCommand("python3", [script, folder.path("mode")])
-    guard let port = server.line(startingWith: "port ").flatMap({ UInt16($0) }) else {
-      throw SupportError("no port: \(server.wait(.seconds(5))?.errors ?? "")")
-    }
-    self.port = port
-  }
-
-  deinit { server.kill() }
-
-  var url: String { "redis://127.0.0.1:\(port)" }
-  /// How it behaves from the next command or connection on.
-  func behave(_ mode: String) throws { try folder.write("mode", text: mode) }
-  func sees(_ line: String) -> Bool { server.line(startingWith: line) != nil }
-  func count(_ line: String) -> Int { server.lines(startingWith: line).count }
-}
-
 /// Gives a client on a loop of its own, and sees the loop end.
 ///
 /// - Parameter commandTimeoutMilliseconds: long, since a machine without time must not look like a server without time, where

@@ -22,7 +22,7 @@ internal import Synchronization
 /// ```
 /// It ends with ``close()`` or with its loop, and calls that are under way then fail; or when nobody refers to it any more.
 public final class RedisClient: Sendable {
-  let loop: EventLoop
+  public let loop: EventLoop
   public let configuration: RedisConfiguration
   public let figures = RedisFigures()
   private let engine: LoopOwned<RedisRouter>
