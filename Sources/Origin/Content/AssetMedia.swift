@@ -61,6 +61,7 @@ public struct AssetMedia: Sendable {
     self.generation = generation
     isPinned = false
     ingestedMilliseconds = asset.updatedMilliseconds
+    thumbnailMilliseconds = asset.thumbnailMilliseconds
     validUntilSeconds = nil
     childPrefix = "g/\(generation.hex)/"
     var loaded: [BlobID: LoadedIndex] = [:]
