@@ -83,3 +83,8 @@ public func ignoreSIGPIPE() {
 private let sigpipeIgnored: Void = {
   _ = Glibc.signal(SIGPIPE, SIG_IGN)
 }()
+
+/// Makes writing past the size that a file may have (RLIMIT_FSIZE) fail with EFBIG instead of ending the process. Process-wide.
+public func ignoreSIGXFSZ() {
+  _ = Glibc.signal(SIGXFSZ, SIG_IGN)
+}

@@ -21,6 +21,9 @@ struct Headwater: ParsableCommand {
   static func main() {
     // Before there is a second thread, which would have its arena already.
     AddressSpace.save()
+    // A write that fails is told of where it was made, on any thread.
+    ignoreSIGPIPE()
+    ignoreSIGXFSZ()
     main(nil)
   }
 }
