@@ -143,8 +143,7 @@ struct TranscodeJobs {
       let priority = UInt8(50 + 20 * number)
       var waited: [JobID] = []
       for (place, chunk) in chunks.enumerated() {
-        let draft = try self.chunk(
-          chunk, place, group, number, video, priority: priority, isOneOfMany: chunks.count > 1)
+        let draft = try self.chunk(chunk, place, group, number, video, priority: priority)
         waited.append(draft.id)
         drafts.append(draft)
       }
@@ -187,12 +186,11 @@ struct TranscodeJobs {
 
   private func chunk(
     _ chunk: ChunkPlan.Chunk, _ place: Int, _ rungs: [TranscodeRequest.Rung], _ group: Int,
-    _ video: SourceSurvey.Video, priority: UInt8, isOneOfMany: Bool
+    _ video: SourceSurvey.Video, priority: UInt8
   ) throws(JobFailure) -> JobDraft {
     let end = chunk.endTicks ?? video.endTicks ?? 0
     let seconds = max(0, Double(end - chunk.startTicks)) / Double(max(1, video.timescale))
-    let request = self.request(
-      chunk, isOneOfMany ? rungs.map { $0.asChunk(ofSeconds: seconds) } : rungs, video)
+    let request = self.request(chunk, rungs, video)
     return JobDraft(
       site: site, kind: ChunkHandler.kind, key: key("rungs-\(group)/\(place)"), asset: payload.asset,
       priority: priority,

@@ -1,6 +1,6 @@
 // Which parts of a source are encoded for measurement before its ladder is settled.
 //
-//     two-pass    every chunk at the ladder's quality; eight of them also six steps coarser: how the rate falls with quality
+//     two-pass    every chunk at the ladder's quality; eight of them six and twelve steps coarser, too: how the rate falls
 //     per-title   the beginnings of eight chunks, evenly spread, at three qualities, each compared with the source
 //
 // Probes are chunks like others: GOP-aligned, independent, a process each, run by all workers. Their encodings are thrown away;
@@ -67,7 +67,9 @@ struct ProbePlan {
   ) -> [Double] {
     switch ladder.mode {
     case .perTitle: [rung.quality, rung.quality + coarserBy / 2, rung.quality + coarserBy]
-    case .fixed: isSample ? [rung.quality, rung.quality + coarserBy] : [rung.quality]
+    case .fixed:
+      isSample
+        ? [rung.quality, rung.quality + coarserBy, rung.quality + 2 * coarserBy] : [rung.quality]
     }
   }
 

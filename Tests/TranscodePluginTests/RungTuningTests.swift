@@ -143,7 +143,7 @@ struct RungTuningTests {
     let probes = plan(40, "passes = 2")
     #expect(probes.map(\.chunk) == chunks(40))
     #expect(probes.allSatisfy { $0.seconds == 12 && !$0.comparesPictures })
-    #expect(probes.filter { $0.rungs.map(\.quality) == [23, 29] }.count == ProbePlan.samples)
+    #expect(probes.filter { $0.rungs.map(\.quality) == [23, 29, 35] }.count == ProbePlan.samples)
     #expect(probes.filter { $0.rungs.map(\.quality) == [23] }.count == 40 - ProbePlan.samples)
     #expect(probes.allSatisfy { $0.rungs.allSatisfy { $0.maxBitsPerSecond == 8_000_000 } })
   }

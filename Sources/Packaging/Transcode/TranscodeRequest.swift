@@ -68,19 +68,9 @@ public struct TranscodeRequest: Sendable, Equatable, Codable {
 
     /// How full the decoder's buffer is thought to be when a chunk begins.
     ///
-    /// An encoder may empty the buffer towards the end of its chunk, and the next one begins again with this much: so much is
-    /// given away once a chunk, beside what the rate allows.
+    /// Under a cap encoders come back to about half of it, so a chunk that begins there gives nothing away. One that begins with a
+    /// full buffer, as encoders do by themselves, spends the half of it, and a title of many chunks exceeds its cap.
     public static let startFill = 0.5
-
-    /// The same rung as one of many chunks has it: the rate is less by what the buffer gives away, so that the title as a whole
-    /// keeps to `maxBitsPerSecond`.
-    public func asChunk(ofSeconds seconds: Double) -> Rung {
-      guard seconds.isFinite, seconds > 0, maxBitsPerSecond > 0 else { return self }
-      var rung = self
-      let given = Self.startFill * Double(bufferBits) / Double(maxBitsPerSecond)
-      rung.maxBitsPerSecond = max(1, Int64(Double(maxBitsPerSecond) * seconds / (seconds + given)))
-      return rung
-    }
   }
 
   public init(
