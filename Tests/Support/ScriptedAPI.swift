@@ -38,6 +38,10 @@ public final class ScriptedAPI: Sendable {
     mode = ["ok", 0]
     lock = threading.Lock()
     last = [time.monotonic()]
+    # Whole lines, in one write: several calls are answered at a time.
+    output = threading.Lock()
+    def say(*words):
+        with output: print(" ".join(str(word) for word in words) + "\\n", end="")
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         def log_message(self, *words): pass
@@ -55,9 +59,9 @@ public final class ScriptedAPI: Sendable {
             body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
             with lock:
                 now = time.monotonic()
-                print("gap", int((now - last[0]) * 1000))
+                say("gap", int((now - last[0]) * 1000))
                 last[0] = now
-                print("call", "POST", self.path, body)
+                say("call", "POST", self.path, body)
                 how = mode[0] if mode[1] > 0 else "ok"
                 mode[1] -= 1
             if how == "hang":
@@ -73,7 +77,7 @@ public final class ScriptedAPI: Sendable {
                 if how[7:] in body: return self.answer(400, b'{"error": "no"}')
             elif how != "ok":
                 return self.answer(int(how), b"no", [("Retry-After", "2")] if how == "429" else [])
-            print("acknowledged", "POST", self.path, body)
+            say("acknowledged", "POST", self.path, body)
             self.answer(200, b'{"success": true, "result": {"id": "x"}}')
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True
