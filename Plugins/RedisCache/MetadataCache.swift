@@ -34,6 +34,7 @@ final class MetadataCache: Sendable {
   /// Of waiting for another node, before loading without its leave.
   private static let longestPollMilliseconds: UInt64 = 2_000
   private static let mostNoted = 65_536
+  private static let mostNotedFailures = 4096
 
   /// What is known now.
   enum Known {
@@ -142,7 +143,7 @@ final class MetadataCache: Sendable {
         }
       }
       guard state.flights.count < Self.mostFlights || state.flights[id] != nil else {
-        state.failures[id] = Failure(until: milliseconds + 1000, backoff: Self.backoff)
+        noteFailure(of: id, in: &state)
         return .leave
       }
       state.flightNumber += 1
@@ -353,15 +354,21 @@ final class MetadataCache: Sendable {
     complain("\(source.name) does not tell of \(id): \(failure)")
     state.withLock { state in
       guard state.flights[id]?.number == number else { return }
-      let now = milliseconds
-      if state.failures.count >= Self.mostFlights {
-        state.failures = state.failures.filter { $0.value.until > now }
-      }
-      var backoff = state.failures[id]?.backoff ?? Self.backoff
-      let wait = backoff.next(atLeastMilliseconds: min(failure.retryAfterMilliseconds, 60_000))
-      state.failures[id] = Failure(until: now &+ wait, backoff: backoff)
+      noteFailure(of: id, atLeastMilliseconds: min(failure.retryAfterMilliseconds, 60_000), in: &state)
     }
     end(id, number)
+  }
+
+  /// Nobody is asked about the video for a while, each time longer.
+  private func noteFailure(of id: String, atLeastMilliseconds: UInt64 = 0, in state: inout State) {
+    let now = milliseconds
+    if state.failures.count >= Self.mostNotedFailures {
+      state.failures = state.failures.filter { $0.value.until > now }
+    }
+    if state.failures.count >= Self.mostNotedFailures { state.failures.removeAll() }
+    var backoff = state.failures[id]?.backoff ?? Self.backoff
+    let wait = backoff.next(atLeastMilliseconds: atLeastMilliseconds)
+    state.failures[id] = Failure(until: now &+ wait, backoff: backoff)
   }
 
   /// The flight is over, unless another has taken its place.
