@@ -6,10 +6,11 @@ import Store
 /// `thumbnails.storyboard`: makes the poster and all sheets of a generation before somebody asks for them.
 ///
 /// What it makes are derived files, which the server finds as it finds its own. So it may be begun as often as the queue likes, and
-/// an end of it changes nothing in the catalog. It has to run on the machine of the store.
+/// an end of it changes nothing in the catalog. It runs on the machine of the store.
 struct StoryboardHandler: JobHandler {
   static let kind = "thumbnails.storyboard"
   var kind: String { Self.kind }
+  var needsStore: Bool { true }
   /// Of the job as a whole; `StillProcess` has limits of its own.
   var limits: JobLimits { JobLimits() }
 

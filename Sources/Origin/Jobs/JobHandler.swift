@@ -20,11 +20,18 @@ public protocol JobHandler: Sendable {
   /// `plugin.verb`, up to 64 of a-z, 0-9, `.`, `-` and `_`.
   var kind: String { get }
   var limits: JobLimits { get }
+  /// Whether the work needs the store itself, and not only the sources and results of its job. Workers on other machines, whose
+  /// store is empty, leave such jobs to those beside the store. False, unless a handler says so.
+  var needsStore: Bool { get }
 
   /// Does the work. Runs on Swift's pool: what blocks goes to a process or a worker thread.
   ///
   /// Returns soon after `job.isStopped`, with which its task is cancelled; what it then returns or throws does not matter.
   func run(_ job: RunningJob) async throws(JobFailure) -> JobResult
+}
+
+extension JobHandler {
+  public var needsStore: Bool { false }
 }
 
 /// A plugin that does background work.

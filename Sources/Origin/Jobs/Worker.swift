@@ -23,6 +23,7 @@ public final class Worker: Sendable {
   private let threads: LoopThreads
   private let pool: WorkerPool
   private let queue: any JobQueue
+  private var hasStore: Bool { configuration.server.jobs.originURL == nil }
   private let runner: JobRunner
 
   /// The folder of the store that a worker has to itself where the origin is elsewhere.
@@ -102,9 +103,10 @@ public final class Worker: Sendable {
     try Server.wait { [self] () async throws(PluginError) in
       try await plugins.provision(on: loop, store: store, workers: pool, jobs: queue, logger: logger)
     }
-    let handlers = plugins.jobHandlers.filter { kinds?.contains($0.handler.kind) ?? true }
+    let able = plugins.jobHandlers.filter { hasStore || !$0.handler.needsStore }
+    let handlers = able.filter { kinds?.contains($0.handler.kind) ?? true }
     if let kinds {
-      let known = Set(plugins.jobHandlers.map(\.handler.kind))
+      let known = Set(able.map(\.handler.kind))
       if let unknown = kinds.subtracting(known).sorted().first {
         throw WorkerError(
           "no site has a plugin that does \(unknown); there are: \(known.sorted().joined(separator: ", "))")
