@@ -5,7 +5,18 @@ import Testing
 extension EndToEnd {
   /// schemathesis makes requests of docs/openapi.yaml, sound ones and unsound ones, and judges the answers by it.
   @Suite(
-    .served(APIFixture.options(site: "[plugins.engagement]\nbeacon_rate = 0")) { server in
+    .served(
+      APIFixture.options(
+        site: """
+          [plugins.engagement]
+          beacon_rate = 0
+          [[plugins.cdn.edges]]
+          name = "nowhere"
+          vendor = "varnish"
+          urls = ["https://media.example.com"]
+          servers = ["http://127.0.0.1:1"]
+          """)
+    ) { server in
       try server.importAsset("film", Fixtures.path(APIFixture.film))
     }) struct APISchemaTests
   {
@@ -32,6 +43,15 @@ extension EndToEnd {
       [[operations]]
       include-name = "DELETE /api/v1/videos/{id}"
       checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "412"]
+      [[operations]]
+      include-name = "POST /api/v1/cdn/purge"
+      checks.positive_data_acceptance.expected-statuses = ["2xx", "400"]
+      [[operations]]
+      include-name = "POST /api/v1/cdn/prefetch"
+      checks.positive_data_acceptance.expected-statuses = ["400"]
+      [[operations]]
+      include-name = "POST /api/v1/cdn/retry"
+      checks.positive_data_acceptance.expected-statuses = ["2xx", "400"]
       [[operations]]
       include-name = "PUT /blob/{sha256}"
       checks.positive_data_acceptance.expected-statuses = ["2xx", "422"]

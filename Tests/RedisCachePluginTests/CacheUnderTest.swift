@@ -119,9 +119,9 @@ extension MetadataCache {
   }
 }
 
-/// Asks until it holds; false after half a minute.
+/// Asks until it holds; false after two minutes.
 func eventually(_ holds: () -> Bool) async -> Bool {
-  let deadline = ContinuousClock.now + .seconds(30)
+  let deadline = ContinuousClock.now + .seconds(120)
   while ContinuousClock.now < deadline {
     if holds() { return true }
     try? await Task.sleep(for: .milliseconds(2))

