@@ -92,10 +92,10 @@ let package = Package(
     tests("HTTPTests", ["HTTP"]),
     tests("PackagingTests", ["Packaging", "Codec", "COpenSSL", "Support"], exclude: ["Golden"]),
     tests("CodecTests", ["Codec", "Packaging", "Support"]),
-    tests("LoopTests", ["Loop"]),
+    tests("LoopTests", ["Loop", "Support"]),
     tests(
       "NetTests", ["Net", "Loop", "Support"], exclude: ["scripted-server.py"]),
-    tests("StoreTests", ["Store"]),
+    tests("StoreTests", ["Store", "Support"]),
     .target(
       name: "PluginContract", dependencies: ["Origin", "Store", "Loop", logging],
       path: "Tests/PluginContract", swiftSettings: strict),
@@ -113,7 +113,7 @@ let package = Package(
     tests("ThumbnailsPluginTests", ["ThumbnailsPlugin", "Origin", "Packaging", "Store", "PluginContract"]),
     tests(
       "CDNPluginTests",
-      ["CDNPlugin", "Origin", "Store", "Loop", "Net", "PluginContract", "Support", logging]),
+      ["CDNPlugin", "Origin", "HTTP", "Store", "Loop", "Net", "PluginContract", "Support", logging]),
     tests(
       "EngagementPluginTests",
       ["EngagementPlugin", "Origin", "HTTP", "Store", "Net", "Loop", "PluginContract", "Support"]),

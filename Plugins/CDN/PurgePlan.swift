@@ -72,9 +72,8 @@ struct PurgePlan: Sendable {
 
   /// What has to be forgotten of a file.
   func purge(file path: String) -> [(edge: String, task: EdgeTask)] {
-    guard let task = EdgeTask(.path, "/f/" + path.percentEncoded(keeping: "/!$&'()*+,;=:@")) else {
-      return []
-    }
+    let escaped = String(decoding: PercentEncoding.encode(path: Array(path.utf8).span), as: UTF8.self)
+    guard let task = EdgeTask(.path, "/f/" + escaped) else { return [] }
     return edges.filter { $0.vendor.kinds.contains(.path) }.map { ($0.name, task) }
   }
 

@@ -23,19 +23,3 @@ struct SiteURLs: Equatable, Sendable {
     return false
   }
 }
-
-extension String {
-  /// With every byte in escapes but letters, digits, `-`, `.`, `_` and `~` (RFC 3986 §2.3), and those of `kept`.
-  func percentEncoded(keeping kept: String = "") -> String {
-    let digits = Array("0123456789ABCDEF".utf8)
-    var bytes: [UInt8] = []
-    for byte in utf8 {
-      switch byte {
-      case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: bytes.append(byte)
-      case let byte where "-._~".utf8.contains(byte) || kept.utf8.contains(byte): bytes.append(byte)
-      default: bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-      }
-    }
-    return String(decoding: bytes, as: UTF8.self)
-  }
-}

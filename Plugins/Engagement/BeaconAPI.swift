@@ -59,10 +59,7 @@ struct BeaconAPI: Sendable {
   // MARK: Calls
 
   private func view(_ request: APIRequest) async throws(Problem) -> APIReply {
-    let service = try service()
-    let values = try request.queryParameters(["viewer", "watched"])
-    let video = try Self.video(of: request)
-    let viewer = try service.identity.viewer(of: request, given: values["viewer"])
+    let (service, video, viewer, values) = try act(request, with: "watched")
     guard let text = values["watched"] else {
       throw .invalidParameter("\"watched\" is missing: the seconds that were watched.")
     }
@@ -78,10 +75,7 @@ struct BeaconAPI: Sendable {
   }
 
   private func progress(_ request: APIRequest) async throws(Problem) -> APIReply {
-    let service = try service()
-    let values = try request.queryParameters(["viewer", "position"])
-    let video = try Self.video(of: request)
-    let viewer = try service.identity.viewer(of: request, given: values["viewer"])
+    let (service, video, viewer, values) = try act(request, with: "position")
     guard let text = values["position"] else {
       throw .invalidParameter("\"position\" is missing: the second of the video that is played.")
     }
@@ -100,10 +94,7 @@ struct BeaconAPI: Sendable {
   }
 
   private func session(_ request: APIRequest) async throws(Problem) -> APIReply {
-    let service = try service()
-    let values = try request.queryParameters(["viewer"])
-    let video = try Self.video(of: request)
-    let viewer = try service.identity.viewer(of: request, given: values["viewer"])
+    let (service, video, viewer, _) = try act(request)
     let found = try await service.ask { store throws(EngagementError) in
       try await store.session(of: viewer, video: video)
     }
@@ -121,20 +112,14 @@ struct BeaconAPI: Sendable {
   }
 
   private func heartbeat(_ request: APIRequest) async throws(Problem) -> APIReply {
-    let service = try service()
-    let values = try request.queryParameters(["viewer"])
-    let video = try Self.video(of: request)
-    let viewer = try service.identity.viewer(of: request, given: values["viewer"])
+    let (service, video, viewer, _) = try act(request)
     _ = try await service.durations.duration(of: video, request)
     try await service.ask { store throws(EngagementError) in try await store.heartbeat([video: [viewer]]) }
     return .noContent
   }
 
   private func report(_ request: APIRequest) async throws(Problem) -> APIReply {
-    let service = try service()
-    let values = try request.queryParameters(["viewer", "reason"])
-    let video = try Self.video(of: request)
-    let viewer = try service.identity.viewer(of: request, given: values["viewer"])
+    let (service, video, viewer, values) = try act(request, with: "reason")
     guard let reason = values["reason"], ViewerReport.reasons.contains(reason) else {
       throw .invalidParameter("\"reason\" is one of \(ViewerReport.reasons.joined(separator: ", ")).")
     }
@@ -153,6 +138,19 @@ struct BeaconAPI: Sendable {
   }
 
   // MARK: Values
+
+  /// What all calls about a viewer and a video begin with.
+  ///
+  /// - Parameter name: of the parameter that the call has beside `viewer`.
+  private func act(_ request: APIRequest, with name: String? = nil) throws(Problem) -> (
+    service: EngagementService, video: String, viewer: String, values: [String: String]
+  ) {
+    let service = try service()
+    let values = try request.queryParameters(["viewer"] + (name.map { [$0] } ?? []))
+    let video = try Self.video(of: request)
+    let viewer = try service.identity.viewer(of: request, given: values["viewer"])
+    return (service, video, viewer, values)
+  }
 
   /// How much must have been watched.
   private func threshold(

@@ -112,7 +112,7 @@ struct RateLedger: ~Copyable {
 
   /// Where an address stands, or else the place of the one in its set that has used least.
   private func place(of address: NetworkAddress, at now: UInt64) -> Int {
-    let first = Int(hash(address) % UInt64(setCount)) * Self.ways
+    let first = Int(address.hash(seed: seed) % UInt64(setCount)) * Self.ways
     var least = first
     for index in first..<first + Self.ways {
       if entries[index].used > 0, entries[index].address == address { return index }
@@ -125,20 +125,5 @@ struct RateLedger: ~Copyable {
 
   private static func seconds(_ microseconds: UInt64) -> UInt64 {
     max(1, (microseconds + 999_999) / 1_000_000)
-  }
-
-  /// The finaliser of SplitMix64 over both halves.
-  private func hash(_ address: NetworkAddress) -> UInt64 {
-    var mixed = seed ^ UInt64(truncatingIfNeeded: address.bits >> 64)
-    Self.mix(&mixed)
-    mixed ^= UInt64(truncatingIfNeeded: address.bits) ^ (address.isIPv6 ? 1 << 63 : 0)
-    Self.mix(&mixed)
-    return mixed
-  }
-
-  private static func mix(_ value: inout UInt64) {
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    value ^= value >> 31
   }
 }

@@ -67,14 +67,7 @@ struct CatalogSource: MetadataSource {
   private static func json(of asset: AssetRecord) -> [UInt8] {
     var json = JSONWriter()
     json.object { json in
-      json.member("video_id", asset.id)
-      json.member("title", asset.title)
-      json.member("description", asset.description)
-      json.member("tags", asset.tags)
-      json.member("privacy", "\(asset.privacy)")
-      json.member("status", "\(asset.status)")
-      json.key("thumbnail_time")
-      if let time = asset.thumbnailMilliseconds { json.value(thousandths: time) } else { json.null() }
+      json.members(of: asset)
       json.member("updated_ms", asset.updatedMilliseconds)
       json.member("generation", asset.generation?.hex)
       json.member("renditions", asset.renditions.map(\.name))

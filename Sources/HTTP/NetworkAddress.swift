@@ -146,3 +146,22 @@ extension Array where Element == NetworkPrefix {
   /// Whether any of the networks holds the address.
   public func contains(_ address: NetworkAddress) -> Bool { contains { $0.contains(address) } }
 }
+
+extension NetworkAddress {
+  /// A hash for tables of addresses: the finaliser of SplitMix64 over both halves.
+  ///
+  /// - Parameter seed: of the process, so that nobody outside of it can aim at a place in its table.
+  public func hash(seed: UInt64) -> UInt64 {
+    var mixed = seed ^ UInt64(truncatingIfNeeded: bits >> 64)
+    Self.mix(&mixed)
+    mixed ^= UInt64(truncatingIfNeeded: bits) ^ (isIPv6 ? 1 << 63 : 0)
+    Self.mix(&mixed)
+    return mixed
+  }
+
+  private static func mix(_ value: inout UInt64) {
+    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+    value ^= value >> 31
+  }
+}

@@ -1,3 +1,4 @@
+import HTTP
 import Net
 import Origin
 
@@ -29,9 +30,12 @@ struct BunnyVendor: PurgeVendor {
 
   private func urlCalls(_ path: String, _ entry: EdgeQueue.Entry) -> [PurgeCall] {
     site.urls(path).map { url in
-      PurgeCall(
+      // The star of a tree stands for itself.
+      let escaped = String(decoding: PercentEncoding.encode(component: Array(url.utf8).span), as: UTF8.self)
+        .replacing("%2A", with: "*")
+      return PurgeCall(
         request: HTTPRequest(
-          "POST", "\(api)/purge?url=\(url.percentEncoded(keeping: "*"))&async=true",
+          "POST", "\(api)/purge?url=\(escaped)&async=true",
           fields: [HTTPField("AccessKey", key)]), entries: [entry])
     }
   }

@@ -2,7 +2,7 @@
 
 import HTTP
 import Packaging
-import Store
+public import Store
 
 struct VideoResource {
   let asset: AssetRecord
@@ -91,14 +91,7 @@ struct VideoResource {
     }
     let durationMilliseconds = renditions.compactMap { $0.1?.durationMilliseconds }.max()
     json.object { json in
-      json.member("video_id", asset.id)
-      json.member("title", asset.title)
-      json.member("description", asset.description)
-      json.member("tags", asset.tags)
-      json.member("privacy", "\(asset.privacy)")
-      json.member("status", "\(asset.status)")
-      json.key("thumbnail_time")
-      if let time = asset.thumbnailMilliseconds { json.value(thousandths: time) } else { json.null() }
+      json.members(of: asset)
       json.member("created_at", AccessRecord.iso8601(asset.createdMilliseconds))
       json.member("updated_at", AccessRecord.iso8601(asset.updatedMilliseconds))
       json.member("views", asset.views)
@@ -213,5 +206,19 @@ struct VideoResource {
     guard let best else { return "/v/\(asset.id)/source" }
     let bytes = PercentEncoding.encode(path: Array("/v/\(asset.id)/\(best.name).mp4".utf8).span)
     return String(decoding: bytes, as: UTF8.self)
+  }
+}
+
+extension JSONWriter {
+  /// What people say about a video, and how it stands, as the API names it: the first members of its object.
+  public mutating func members(of asset: AssetRecord) {
+    member("video_id", asset.id)
+    member("title", asset.title)
+    member("description", asset.description)
+    member("tags", asset.tags)
+    member("privacy", "\(asset.privacy)")
+    member("status", "\(asset.status)")
+    key("thumbnail_time")
+    if let time = asset.thumbnailMilliseconds { value(thousandths: time) } else { null() }
   }
 }

@@ -5,19 +5,13 @@ extension Metrics {
   ///
   /// Kinds are of plugins' making, a few dozen at most, and hold nothing that needs escaping.
   static func jobs(_ figures: JobQueueFigures, _ measures: JobMeasures?) -> String {
-    var text = ""
-    func family(_ name: String, _ type: String, _ help: String, _ lines: [(labels: String, value: String)]) {
-      guard !lines.isEmpty else { return }
-      text += "# HELP headwater_\(name) \(help)\n# TYPE headwater_\(name) \(type)\n"
-      for (labels, value) in lines { text += "headwater_\(name){\(labels)} \(value)\n" }
-    }
-    family(
+    var text = family(
       "jobs", "gauge", "Jobs by kind and state.",
       figures.counts.map { ("kind=\"\($0.kind)\",state=\"\($0.state)\"", "\($0.jobs)") }.sorted {
         $0.0 < $1.0
       })
     let now = Store.wallClockMilliseconds()
-    family(
+    text += family(
       "jobs_next_age_seconds", "gauge", "Since when the job that is next has been waiting.",
       figures.nextMilliseconds.sorted { $0.key < $1.key }.map { kind, time in
         ("kind=\"\(kind)\"", "\(Double(max(0, now &- time)) / 1000)")
@@ -28,10 +22,10 @@ extension Metrics {
     func labels(_ key: JobMeasures.Key) -> String {
       "kind=\"\(key.kind)\",result=\"\(key.result.rawValue)\""
     }
-    family(
+    text += family(
       "job_attempts_total", "counter", "Attempts of jobs that this process has ended, by kind and result.",
       sums.map { (labels($0.key), "\($0.value.attempts)") })
-    family(
+    text += family(
       "job_seconds_total", "counter", "Wall clock of these attempts.",
       sums.map { (labels($0.key), "\($0.value.seconds)") })
     return text

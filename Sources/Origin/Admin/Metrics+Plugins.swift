@@ -2,22 +2,20 @@ extension Metrics {
   /// What the plugins say, one family after the other in the order of their first appearance.
   static func plugins(_ sites: [(name: String, providers: [any MetricsProvider])]) -> String {
     var order: [String] = []
-    var families: [String: (metric: PluginMetric, lines: String)] = [:]
+    var families: [String: (metric: PluginMetric, samples: [(labels: String, value: String)])] = [:]
     for site in sites {
-      for metric in site.providers.flatMap(\.metrics) where !metric.samples.isEmpty {
-        var lines = ""
-        for sample in metric.samples {
+      for metric in site.providers.flatMap(\.metrics) {
+        let samples = metric.samples.map { sample in
           let labels = ([("site", site.name)] + sample.labels).map { "\($0)=\"\(escape($1))\"" }
-          lines += "headwater_\(metric.name){\(labels.joined(separator: ","))} \(number(sample.value))\n"
+          return (labels.joined(separator: ","), number(sample.value))
         }
         if families[metric.name] == nil { order.append(metric.name) }
-        families[metric.name, default: (metric, "")].lines += lines
+        families[metric.name, default: (metric, [])].samples += samples
       }
     }
     return order.reduce(into: "") { text, name in
-      guard let (metric, lines) = families[name] else { return }
-      text += "# HELP headwater_\(name) \(metric.help)\n# TYPE headwater_\(name) \(metric.kind.rawValue)\n"
-      text += lines
+      guard let (metric, samples) = families[name] else { return }
+      text += family(name, metric.kind.rawValue, metric.help, samples)
     }
   }
 

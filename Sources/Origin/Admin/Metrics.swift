@@ -9,29 +9,27 @@ enum Metrics {
     let counters = state.counters
     func sum(_ value: (LoopCounters) -> UInt64) -> UInt64 { counters.reduce(0) { $0 &+ value($1) } }
     func family(_ name: String, _ type: String, _ help: String, _ value: UInt64) {
-      text +=
-        "# HELP headwater_\(name) \(help)\n# TYPE headwater_\(name) \(type)\nheadwater_\(name) \(value)\n"
+      text += Self.family(name, type, help, [("", "\(value)")])
     }
-    text += "# HELP headwater_info The program in force.\n# TYPE headwater_info gauge\n"
-    text += "headwater_info{version=\"\(HeadwaterVersion.text)\"} 1\n"
+    text += Self.family(
+      "info", "gauge", "The program in force.", [("version=\"\(HeadwaterVersion.text)\"", "1")])
     family("start_time_seconds", "gauge", "Unix time of the start.", UInt64(max(0, state.startedSeconds)))
-    text += "# HELP headwater_responses_total Responses by status class.\n"
-    text += "# TYPE headwater_responses_total counter\n"
-    for (index, label) in counters[0].responses.map(\.label).enumerated() {
-      text += "headwater_responses_total{class=\"\(label)\"} \(sum { $0.responses[index].count })\n"
-    }
+    text += Self.family(
+      "responses_total", "counter", "Responses by status class.",
+      counters[0].responses.map(\.label).enumerated().map { index, label in
+        ("class=\"\(label)\"", "\(sum { $0.responses[index].count })")
+      })
     family(
       "sent_bytes_total", "counter", "Bytes of heads and bodies of all responses begun.",
       sum { $0.sentBytes.value })
     family("connections_open", "gauge", "Client connections.", sum { $0.openConnections.value })
     family(
       "connections_accepted_total", "counter", "Connections accepted.", sum { $0.acceptedConnections.value })
-    text += "# HELP headwater_refused_total Connections and requests turned away, by limit.\n"
-    text += "# TYPE headwater_refused_total counter\n"
-    for limit in Limit.allCases {
-      text +=
-        "headwater_refused_total{limit=\"\(limit.rawValue)\"} \(sum { $0.refusals[limit.index].count.value })\n"
-    }
+    text += Self.family(
+      "refused_total", "counter", "Connections and requests turned away, by limit.",
+      Limit.allCases.map { limit in
+        ("limit=\"\(limit.rawValue)\"", "\(sum { $0.refusals[limit.index].count.value })")
+      })
     family(
       "clients_held_bytes", "gauge", "Memory that connections and waiting answers hold.",
       sum { $0.heldBytes.value })
@@ -99,6 +97,18 @@ enum Metrics {
     text += self.jobs(jobs, state.jobMeasures)
     text += plugins(snapshot.sites.sites.map { ($0.name, $0.metricsProviders) })
     return text
+  }
+
+  /// One family, as it stands on the page; nothing where it has no sample.
+  ///
+  /// - Parameter samples: labels as they stand between the braces, empty for none, and the value.
+  static func family(
+    _ name: String, _ type: String, _ help: String, _ samples: [(labels: String, value: String)]
+  ) -> String {
+    guard !samples.isEmpty else { return "" }
+    return samples.reduce(into: "# HELP headwater_\(name) \(help)\n# TYPE headwater_\(name) \(type)\n") {
+      $0 += "headwater_\(name)\($1.labels.isEmpty ? "" : "{\($1.labels)}") \($1.value)\n"
+    }
   }
 }
 

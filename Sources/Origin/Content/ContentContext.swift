@@ -156,7 +156,8 @@ public final class ContentContext {
     if let clip {
       loaded = try LoadedIndex(try index(of: id), clip: clip)
     } else {
-      loaded = try LoadedIndex(sidecar: openSidecar(id), targetMilliseconds: key.targetMilliseconds)
+      loaded = try LoadedIndex(
+        sidecar: LoadedIndex.sidecar(of: id, in: store), targetMilliseconds: key.targetMilliseconds)
     }
     indexes[key] = loaded
     return loaded
@@ -199,7 +200,7 @@ public final class ContentContext {
       (sidecar, offset, count) = (loaded.sidecar, part.offset, part.count)
     } else {
       // Where a clip's columns lie is known only after the index is decoded; they are all small.
-      sidecar = try openSidecar(id)
+      sidecar = try LoadedIndex.sidecar(of: id, in: store)
       count = Int(min(sidecar.sizeBytes, clip == nil ? UInt64(Self.indexHeadBytes) : 16 << 20))
     }
     return sidecar.isResident(offset: offset, count: count) ? nil : .cold(sidecar, offset, count)
@@ -207,19 +208,6 @@ public final class ContentContext {
 
   /// Enough for the resident part of an index of several hours.
   private static let indexHeadBytes = 256 << 10
-
-  private func openSidecar(_ id: BlobID) throws(Problem) -> BlobFile {
-    let sidecar: BlobFile?
-    do throws(StoreError) { sidecar = try store.blobs.openSidecar(id) } catch { throw Problem(error) }
-    guard let sidecar else { throw .withoutIndex(id) }
-    return sidecar
-  }
-}
-
-extension Problem {
-  fileprivate static func withoutIndex(_ blob: BlobID) -> Problem {
-    .damaged("blob \(blob.hex) has no packaging index; scrub --repair makes it again")
-  }
 }
 
 /// A packaging index whose resident part is decoded; sample columns are read when a segment is made.
@@ -245,10 +233,16 @@ final class LoadedIndex: Sendable {
 
   /// Opened outside of a loop. Blocks on the disk.
   convenience init(of id: BlobID, in store: Store, _ targetMilliseconds: UInt32) throws(Problem) {
+    try self.init(sidecar: Self.sidecar(of: id, in: store), targetMilliseconds: targetMilliseconds)
+  }
+
+  static func sidecar(of id: BlobID, in store: Store) throws(Problem) -> BlobFile {
     let sidecar: BlobFile?
     do throws(StoreError) { sidecar = try store.blobs.openSidecar(id) } catch { throw Problem(error) }
-    guard let sidecar else { throw .withoutIndex(id) }
-    try self.init(sidecar: sidecar, targetMilliseconds: targetMilliseconds)
+    guard let sidecar else {
+      throw .damaged("blob \(id.hex) has no packaging index; scrub --repair makes it again")
+    }
+    return sidecar
   }
 
   init(sidecar: BlobFile, targetMilliseconds: UInt32) throws(Problem) {

@@ -114,7 +114,7 @@ struct RateTable: ~Copyable {
         repeating: Entry(key: NetworkAddress(bits: 0, isIPv6: false), emptyAt: 0),
         count: Self.setCount * Self.ways)
     }
-    let first = Int(hash(key) % UInt64(Self.setCount)) * Self.ways
+    let first = Int(key.hash(seed: seed) % UInt64(Self.setCount)) * Self.ways
     var place = first
     for index in first..<first + Self.ways {
       if entries[index].emptyAt > 0, entries[index].key == key {
@@ -135,23 +135,8 @@ struct RateTable: ~Copyable {
   /// How far ahead of its time an address is, in microseconds.
   func ahead(_ key: NetworkAddress, now: UInt64) -> UInt64 {
     if entries.isEmpty { return 0 }
-    let first = Int(hash(key) % UInt64(Self.setCount)) * Self.ways
+    let first = Int(key.hash(seed: seed) % UInt64(Self.setCount)) * Self.ways
     let entry = entries[first..<first + Self.ways].first { $0.emptyAt > now && $0.key == key }
     return entry.map { $0.emptyAt - now } ?? 0
-  }
-
-  /// The finaliser of SplitMix64 over both halves, with a key of this process so that nobody can aim at a set.
-  private func hash(_ key: NetworkAddress) -> UInt64 {
-    var mixed = seed ^ UInt64(truncatingIfNeeded: key.bits >> 64)
-    Self.mix(&mixed)
-    mixed ^= UInt64(truncatingIfNeeded: key.bits) ^ (key.isIPv6 ? 1 << 63 : 0)
-    Self.mix(&mixed)
-    return mixed
-  }
-
-  private static func mix(_ value: inout UInt64) {
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    value ^= value >> 31
   }
 }

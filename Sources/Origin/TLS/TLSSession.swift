@@ -211,14 +211,14 @@ final class TLSSession: SocketLayer {
   }
 
   func socketMayPassBy(_ socket: Socket) -> Bool {
-    guard isReady, !hasEnded, !isBroken, var keys = sendingKeys, hasTicket else { return false }
+    guard isReady, !hasEnded, !isBroken, hasTicket, sendingKeys != nil else { return false }
     flush()
     guard !socket.hasBacklog, !isBroken else { return false }
-    isInKernel = keys.hand(
-      to: socket.descriptor,
-      cipher: UInt16(truncatingIfNeeded: SSL_CIPHER_get_id(SSL_get_current_cipher(raw))))
+    isInKernel =
+      sendingKeys?.hand(
+        to: socket.descriptor,
+        cipher: UInt16(truncatingIfNeeded: SSL_CIPHER_get_id(SSL_get_current_cipher(raw)))) == true
     // It is asked once: a kernel that did not want to will not want to later.
-    keys.forget()
     sendingKeys?.forget()
     sendingKeys = nil
     if isInKernel { shared.counters.tlsInKernel.add(1) }
