@@ -46,13 +46,9 @@ import Testing
     }
   }
 
-  /// Waits until a condition holds, for two minutes at most.
+  /// Waits until a condition holds, and fails where it never does.
   private func eventually(_ what: String, _ holds: () throws -> Bool) async throws {
-    let deadline = ContinuousClock.now + .seconds(120)
-    while try !holds() {
-      guard ContinuousClock.now < deadline else { throw SupportError("never: \(what)") }
-      try await Task.sleep(for: .milliseconds(20))
-    }
+    guard try await Support.eventually(holds) else { throw SupportError("never: \(what)") }
   }
 
   private func wish(_ paths: [String]) -> CDNControl.Wish {

@@ -158,16 +158,7 @@ private enum BrowserPage {
     video.addEventListener("ended", () => report(""));
     video.addEventListener("error", () => report("media: " + video.error.code + " " + video.error.message));
     setTimeout(() => report("no end after 45 s"), 45000);
-    async function append(buffer, url) {
-      const answer = await fetch(url);
-      if (!answer.ok) throw new Error(url + ": " + answer.status);
-      const data = await answer.arrayBuffer();
-      await new Promise((done, fail) => {
-        buffer.onupdateend = done;
-        buffer.onerror = () => fail(new Error("append " + url));
-        buffer.appendBuffer(data);
-      });
-    }
+    \(PageScript.append)
     async function open() {
       const source = new MediaSource();
       video.src = URL.createObjectURL(source);

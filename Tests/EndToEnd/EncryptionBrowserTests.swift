@@ -64,16 +64,7 @@ extension EndToEnd {
       setTimeout(() => report("no end after 45 s"), 45000);
       const text64 = bytes => btoa(String.fromCharCode(...bytes))
         .replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-      async function append(buffer, url) {
-        const answer = await fetch(url);
-        if (!answer.ok) throw new Error(url + ": " + answer.status);
-        const data = await answer.arrayBuffer();
-        await new Promise((done, fail) => {
-          buffer.onupdateend = done;
-          buffer.onerror = () => fail(new Error("append " + url));
-          buffer.appendBuffer(data);
-        });
-      }
+      \(PageScript.append)
       async function play() {
         const at = new URL("/v/film/manifest.mpd", location);
         const mpd = new DOMParser().parseFromString(await (await fetch(at)).text(), "text/xml");

@@ -71,15 +71,9 @@ private enum SwitchingPage {
       return { init: new URL(init, playlist),
         segments: lines.filter(line => line && !line.startsWith("#")).map(name => new URL(name, playlist)) };
     }
-    async function append(buffer, url) {
-      const answer = await fetch(url);
-      if (!answer.ok) throw new Error(url + ": " + answer.status);
-      const data = await answer.arrayBuffer();
-      await new Promise((done, fail) => {
-        buffer.onupdateend = done;
-        buffer.onerror = () => fail(new Error("append " + url));
-        buffer.appendBuffer(data);
-      });
+    \(PageScript.append)
+    async function add(buffer, url) {
+      await append(buffer, url);
       mostRanges = Math.max(mostRanges, buffer.buffered.length);
     }
     async function soon() {
@@ -100,15 +94,15 @@ private enum SwitchingPage {
       await new Promise(done => source.onsourceopen = done);
       const pictures = source.addSourceBuffer('video/mp4; codecs="' + rungs[0].codec + '"');
       const sounds = source.addSourceBuffer('audio/mp4; codecs="mp4a.40.2"');
-      await append(sounds, sound.init);
-      for (const segment of sound.segments) await append(sounds, segment);
+      await add(sounds, sound.init);
+      for (const segment of sound.segments) await add(sounds, segment);
       const count = rungs[0].media.segments.length;
       for (let number = 0; number < count; number++) {
         const rung = rungs[number % rungs.length];
         if (number > 0) switches++;
         if (pictures.changeType) pictures.changeType('video/mp4; codecs="' + rung.codec + '"');
-        await append(pictures, rung.media.init);
-        await append(pictures, rung.media.segments[number]);
+        await add(pictures, rung.media.init);
+        await add(pictures, rung.media.segments[number]);
         // Two segments are there before it begins; the others come when they are nearly needed.
         if (number === 1) await video.play();
         if (number > 0) await soon();

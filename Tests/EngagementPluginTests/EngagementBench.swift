@@ -49,14 +49,4 @@ final class EngagementBench: Sendable {
     workers.shutdown()
     threads.stopAndJoin()
   }
-
-  /// Asks again and again, for two minutes at most.
-  func eventually(_ holds: () async throws -> Bool) async throws -> Bool {
-    let deadline = ContinuousClock.now + .seconds(120)
-    while ContinuousClock.now < deadline {
-      if try await holds() { return true }
-      try await Task.sleep(for: .milliseconds(10))
-    }
-    return false
-  }
 }

@@ -37,7 +37,7 @@ import Testing
   @Test(arguments: Kind.allCases) func anotherViewCountsAfterTheTime(kind: Kind) async throws {
     try await Self.run(kind, with: .with(\.again, 50)) { bench, store in
       #expect(try await store.count(View(video: "film", viewer: Self.ana)))
-      #expect(try await bench.eventually { try await store.count(View(video: "film", viewer: Self.ana)) })
+      #expect(try await eventually { try await store.count(View(video: "film", viewer: Self.ana)) })
       let figures = try await store.figures(of: "film")
       #expect(figures.views == 2 && figures.uniqueViewers == 1)
     }
@@ -100,7 +100,7 @@ import Testing
     try await Self.run(kind, with: .with(\.session, 50)) { bench, store in
       _ = try await store.progress(
         ProgressReport(video: "film", viewer: Self.ana, positionMilliseconds: 9, thresholdMilliseconds: nil))
-      #expect(try await bench.eventually { try await store.session(of: Self.ana, video: "film") == nil })
+      #expect(try await eventually { try await store.session(of: Self.ana, video: "film") == nil })
     }
   }
 
@@ -132,7 +132,7 @@ import Testing
       let counts = try await store.liveViewers(of: ["film", "other", "none", LiveViewers.everywhere])
       #expect(counts == [2, 1, 0, 2])
       #expect(
-        try await bench.eventually {
+        try await eventually {
           try await store.liveViewers(of: ["film", LiveViewers.everywhere]) == [0, 0]
         })
     }
@@ -182,7 +182,7 @@ import Testing
     try await Self.run(kind, with: .with(\.feed, 1_000)) { bench, store in
       try await store.setFeed(Array(#"{"a":[1]}"#.utf8), of: Self.ana)
       #expect(try await store.feed(of: Self.ana) == Array(#"{"a":[1]}"#.utf8))
-      #expect(try await bench.eventually { try await store.feed(of: Self.ana) == nil })
+      #expect(try await eventually { try await store.feed(of: Self.ana) == nil })
     }
   }
 
@@ -194,7 +194,7 @@ import Testing
       try await store.append(interval)
       try await store.append(interval)
       #expect(try await store.intervals() == [interval, interval])
-      #expect(try await bench.eventually { try await store.intervals().isEmpty })
+      #expect(try await eventually { try await store.intervals().isEmpty })
     }
   }
 

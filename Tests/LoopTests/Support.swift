@@ -82,22 +82,6 @@ struct SplitMix64: RandomNumberGenerator {
   }
 }
 
-/// A file without a name that goes away with its descriptor.
-final class ScratchFile {
-  let descriptor: Int32
-
-  init(_ bytes: [UInt8], folder: String = "/tmp") {
-    var path = Array("\(folder)/headwater-XXXXXX\0".utf8CString)
-    descriptor = mkstemp(&path)
-    unlink(path)
-    #expect(descriptor >= 0 && Glibc.write(descriptor, bytes, bytes.count) == bytes.count)
-  }
-
-  deinit {
-    Glibc.close(descriptor)
-  }
-}
-
 /// A thread for the other end of a connection; joined when the test lets go of it.
 func inBackground(_ body: @escaping @Sendable () -> Void) throws -> NamedThread {
   try NamedThread(name: "test-client", body)

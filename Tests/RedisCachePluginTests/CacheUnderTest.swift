@@ -118,13 +118,3 @@ extension MetadataCache {
     await eventually { self.json(id) == json }
   }
 }
-
-/// Asks until it holds; false after two minutes.
-func eventually(_ holds: () -> Bool) async -> Bool {
-  let deadline = ContinuousClock.now + .seconds(120)
-  while ContinuousClock.now < deadline {
-    if holds() { return true }
-    try? await Task.sleep(for: .milliseconds(2))
-  }
-  return false
-}

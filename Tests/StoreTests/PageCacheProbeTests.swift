@@ -1,4 +1,5 @@
 import Glibc
+import Support
 import Testing
 
 @testable import Store
@@ -48,18 +49,4 @@ import Testing
     #expect(PageCacheProbe.isResident(descriptor: ends[0], offset: 0, count: 1, method: .samples) == nil)
     for end in ends { close(end) }
   }
-}
-
-/// A file without a name that goes away with its descriptor.
-private final class ScratchFile {
-  let descriptor: Int32
-
-  init(_ bytes: [UInt8], folder: String = "/tmp") {
-    var path = Array("\(folder)/headwater-XXXXXX\0".utf8CString)
-    descriptor = mkstemp(&path)
-    unlink(path)
-    #expect(descriptor >= 0 && Glibc.write(descriptor, bytes, bytes.count) == bytes.count)
-  }
-
-  deinit { close(descriptor) }
 }

@@ -1,19 +1,10 @@
 /// A service that takes calls as an API of a CDN does, in a process of its own: it writes down each, and behaves as it is told.
 public final class ScriptedAPI: Sendable {
-  private let server: BackgroundCommand
-  public let port: Int
+  private let server: ScriptedHTTP
 
-  public init() throws {
-    server = try BackgroundCommand("python3", ["-u", "-c", Self.program])
-    guard let port = server.line(startingWith: "port ").flatMap({ Int($0) }) else {
-      throw SupportError("no port: \(server.wait(.seconds(5))?.errors ?? "")")
-    }
-    self.port = port
-  }
+  public init() throws { server = try ScriptedHTTP(Self.script) }
 
-  deinit { server.kill() }
-
-  public var url: String { "http://127.0.0.1:\(port)" }
+  public var url: String { server.url }
 
   /// Method, path and body of each call so far, those that failed too.
   public var calls: [String] { said("call ") }
@@ -29,12 +20,10 @@ public final class ScriptedAPI: Sendable {
   /// How the next calls are answered: `ok`, `hang`, `truncated`, `redirect`, `refuse:WORD` (400 for a body that has the word), or a
   /// status; each for `count` calls, and then `ok`.
   public func behave(_ mode: String, count: Int = 1_000_000) throws {
-    let done = try Command.run("curl", ["-sS", "-f", "\(url)/behave/\(mode)/\(count)"])
-    guard done.status == 0 else { throw SupportError("scripted API: \(done.errors)") }
+    try server.control("behave/\(mode)/\(count)")
   }
 
-  private static let program = """
-    import http.server, socketserver, threading, time
+  private static let script = """
     mode = ["ok", 0]
     lock = threading.Lock()
     last = [time.monotonic()]
@@ -42,15 +31,7 @@ public final class ScriptedAPI: Sendable {
     output = threading.Lock()
     def say(*words):
         with output: print(" ".join(str(word) for word in words) + "\\n", end="")
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        def log_message(self, *words): pass
-        def answer(self, status, body=b"", fields=(), length=None):
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body) if length is None else length))
-            for name, value in fields: self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
+    class Handler(Answering):
         def do_GET(self):
             _, _, name, count = self.path.split("/")
             with lock: mode[:] = [name, int(count)]
@@ -79,11 +60,5 @@ public final class ScriptedAPI: Sendable {
                 return self.answer(int(how), b"no", [("Retry-After", "2")] if how == "429" else [])
             say("acknowledged", "POST", self.path, body)
             self.answer(200, b'{"success": true, "result": {"id": "x"}}')
-    class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = True
-        request_queue_size = 128
-    server = Server(("127.0.0.1", 0), Handler)
-    print("port", server.server_address[1])
-    server.serve_forever()
     """
 }
