@@ -30,7 +30,7 @@ run: ## install what is missing, build, import a demo clip (or VIDEO=film.mp4), 
 test: ## all tests: units, then the real program driven by curl, ffmpeg, a browser
 	@scripts/install-deps.sh build test
 	swift build
-	swift test --disable-xctest
+	scripts/test.sh $(TEST_OPTIONS)
 
 check: ## format, import arrows, house rules, and a build without warnings
 	@scripts/check.sh
