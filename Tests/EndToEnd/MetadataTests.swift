@@ -9,6 +9,9 @@ extension EndToEnd {
     private let redis: RedisServer
     private let upstream: MetadataUpstream
     private static let patch = "application/merge-patch+json"
+    /// An answer that waits for nothing comes within a millisecond, and one that waited for Redis for its time-outs:
+    /// what lies between is the machine's.
+    private static let anAnswerAtOnce = Duration.seconds(Torture.isLong ? 1 : 3)
 
     init() throws {
       redis = try RedisServer()
@@ -240,11 +243,11 @@ extension EndToEnd {
         for path in paths {
           let begin = ContinuousClock.now
           #expect(try server.request("GET", path).status == 200, "\(mode): \(path)")
-          #expect(ContinuousClock.now - begin < .seconds(1))
+          #expect(ContinuousClock.now - begin < Self.anAnswerAtOnce)
         }
         let begin = ContinuousClock.now
         #expect(try server.call("GET", "/api/v1/videos/film/metadata").status == 200)
-        #expect(ContinuousClock.now - begin < .seconds(1))
+        #expect(ContinuousClock.now - begin < Self.anAnswerAtOnce)
       }
       func isOpen() throws -> Bool {
         try server.request("GET", "/metrics", admin: true).text
@@ -259,7 +262,7 @@ extension EndToEnd {
       try scripted.behave("empty")
       let begin = ContinuousClock.now
       try eventually("the breaker closes") { try !isOpen() }
-      #expect(ContinuousClock.now - begin < .seconds(3))
+      #expect(ContinuousClock.now - begin < Self.anAnswerAtOnce + .seconds(2))
       #expect(try server.stop() == 0)
     }
 
