@@ -123,31 +123,39 @@ enum SampleBlock {
     let block = try BlockHead(bytes, at: position)
     guard skip < block.count else { throw .corrupt("block ends early") }
     let end = min(block.count, skip + take)
-    // Put together here and appended in one piece.
-    withUnsafeTemporaryAllocation(of: Sample.self, capacity: samples) { decoded in
+    // Put together here, a column at a time, and appended in one piece.
+    withUnsafeTemporaryAllocation(of: Sample.self, capacity: samples) { memory in
+      let decoded = UnsafeMutableBufferPointer(rebasing: memory[..<end])
+      decoded.initialize(
+        repeating: Sample(
+          offset: 0, sizeBytes: block.smallestSize, durationTicks: block.smallestDuration, decodeTicks: 0,
+          compositionOffsetTicks: block.smallestComposition, isSync: true))
+      block.forEach(in: block.sizes, end, bytes) { index, value in
+        decoded[index].sizeBytes &+= UInt32(truncatingIfNeeded: value)
+      }
+      block.forEach(in: block.durations, end, bytes) { index, value in
+        decoded[index].durationTicks &+= UInt32(truncatingIfNeeded: value)
+      }
+      block.forEach(in: block.compositions, end, bytes) { index, value in
+        decoded[index].compositionOffsetTicks &+= Int32(truncatingIfNeeded: value)
+      }
+      if block.syncBits != ~0 {
+        for index in 0..<end { decoded[index].isSync = block.syncBits &>> UInt64(index) & 1 != 0 }
+      }
       var offset = block.firstOffset
       var decode = block.firstDecodeTicks
       var gapNumber = 0
       for index in 0..<end {
-        let bit = UInt64(1) << UInt64(index)
-        if block.gapBits & bit != 0 {
+        if block.gapBits &>> UInt64(index) & 1 != 0 {
           offset &+= UInt64(bitPattern: block.smallestGap) &+ block.entry(block.gaps, gapNumber, bytes)
-          gapNumber += 1
+          gapNumber &+= 1
         }
-        let size = block.smallestSize &+ UInt32(truncatingIfNeeded: block.entry(block.sizes, index, bytes))
-        let duration =
-          block.smallestDuration &+ UInt32(truncatingIfNeeded: block.entry(block.durations, index, bytes))
-        let composition = UInt32(truncatingIfNeeded: block.entry(block.compositions, index, bytes))
-        decoded.initializeElement(
-          at: index,
-          to: Sample(
-            offset: offset, sizeBytes: size, durationTicks: duration, decodeTicks: decode,
-            compositionOffsetTicks: block.smallestComposition &+ Int32(bitPattern: composition),
-            isSync: block.syncBits & bit != 0))
-        offset &+= UInt64(size)
-        decode &+= UInt64(duration)
+        decoded[index].offset = offset
+        decoded[index].decodeTicks = decode
+        offset &+= UInt64(decoded[index].sizeBytes)
+        decode &+= UInt64(decoded[index].durationTicks)
       }
-      result.append(contentsOf: UnsafeBufferPointer(rebasing: decoded[skip..<end]))
+      result.append(contentsOf: UnsafeBufferPointer(rebasing: decoded[skip...]))
     }
     return block.byteCount
   }
@@ -272,6 +280,27 @@ enum SampleBlock {
       compositions = column(widths.2, count)
       gaps = column(widths.3, gapBits.nonzeroBitCount)
       guard start == position + byteCount else { throw .corrupt("block columns") }
+    }
+
+    /// The first `entries` of a column that is stored, as they are: without the smallest value. Nothing for a column of one value.
+    @inline(__always)
+    func forEach(
+      in column: Column, _ entries: Int, _ bytes: Span<UInt8>,
+      _ body: (_ number: Int, _ value: UInt64) -> Void
+    ) {
+      guard column.width > 0, entries > 0 else { return }
+      guard column.start &+ column.width &* (entries &- 1) &+ 8 <= bytes.count else {
+        for number in 0..<entries { body(number, entry(column, number, bytes)) }
+        return
+      }
+      // All loads of eight bytes lie in the span: looked at once, and not for each.
+      bytes.withUnsafeBytes { bytes in
+        var at = column.start
+        for number in 0..<entries {
+          body(number, bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self).littleEndian & column.mask)
+          at &+= column.width
+        }
+      }
     }
 
     /// Entry `number` of a column, as it is stored: without the smallest value.

@@ -9,6 +9,8 @@
 struct SampleWindow: ~Copyable {
   /// Small enough to be in the second-level cache still when it is copied out.
   private static var runBytes: UInt64 { 128 << 10 }
+  /// As many as sound of six seconds may have.
+  private static var expectedSlices: Int { 512 }
 
   // Not a parameter of the type: without one the layout of the window is known where it is compiled.
   private let source: any ByteSource
@@ -47,7 +49,11 @@ struct SampleWindow: ~Copyable {
 
   private mutating func load(from first: Int) throws(MediaError) {
     let length = source.lengthBytes
+    // Taken out, so that it is not asked at each sample who else holds it.
+    var slices = slices
+    self.slices = []
     slices.removeAll(keepingCapacity: true)
+    slices.reserveCapacity(min(samples.count - first, Self.expectedSlices))
     var run = BlobSlice(offset: samples[first].offset, count: 0)
     var total: UInt64 = 0
     var end = first
@@ -73,6 +79,7 @@ struct SampleWindow: ~Copyable {
     grow(to: Int(total))
     let whole = UnsafeMutableRawBufferPointer(rebasing: memory[..<Int(total)])
     guard try source.gather(slices, into: whole) == whole.count else { throw Self.short }
+    self.slices = slices
     (number, position, loadedEnd) = (first, 0, end)
   }
 

@@ -74,12 +74,13 @@ struct EncryptionLanesTests {
   @Test func everyRunHasACounterOfItsOwn() throws {
     let cipher = try OpenSSLCipher(EncryptionFixture.keyBytes)
     var random = ReaderRandom(seed: 11)
-    let runs = (0..<700).map { number in
-      (
-        Int.random(in: 0...(number % 50 == 0 ? 9000 : 500), using: &random),
-        number == 3 ? UInt128.max - 2 : UInt128.random(in: 0...UInt128.max, using: &random)
-      )
-    }
+    let runs =
+      (0..<700).map { number in
+        (
+          Int.random(in: 0...(number % 50 == 0 ? 9000 : 500), using: &random),
+          UInt128.random(in: 0...UInt128.max, using: &random)
+        )
+      } + [(100, UInt128.max - 2), (100, UInt128(7) << 64 | UInt128(UInt64.max - 2))]
     let clear = (0..<runs.reduce(0) { $0 + $1.0 }).map { _ in UInt8.random(in: 0...255, using: &random) }
     var (expected, found) = (clear, clear)
     expected.withUnsafeMutableBytes { bytes in

@@ -15,6 +15,8 @@ struct CounterRuns: ~Copyable {
     var padOffset: Int
   }
 
+  private typealias Block = SIMD2<UInt64>
+
   private static var blockBytes: Int { 16 }
   /// Small enough to stay in the first-level cache.
   private static var padBytes: Int { 4096 }
@@ -36,12 +38,18 @@ struct CounterRuns: ~Copyable {
     if used + blocks * Self.blockBytes > Self.padBytes { finish(cipher) }
     guard blocks > 0 else { return }
     waiting.append(Waiting(bytes: run, padOffset: used))
-    var counter = counter
-    for _ in 0..<blocks {
-      pad.storeBytes(of: counter.bigEndian, toByteOffset: used, as: UInt128.self)
-      counter &+= 1
-      used += Self.blockBytes
+    // By halves, of which the upper one changes once in 2^64 blocks.
+    var (upper, lower) = (UInt64(counter >> 64).bigEndian, UInt64(truncatingIfNeeded: counter))
+    let end = used &+ blocks &* Self.blockBytes
+    var offset = used
+    while offset < end {
+      pad.storeBytes(of: upper, toByteOffset: offset, as: UInt64.self)
+      pad.storeBytes(of: lower.bigEndian, toByteOffset: offset &+ 8, as: UInt64.self)
+      offset &+= Self.blockBytes
+      lower &+= 1
+      if lower == 0 { upper = (UInt64(bigEndian: upper) &+ 1).bigEndian }
     }
+    used = end
   }
 
   /// Encrypts what has been taken so far.
@@ -56,18 +64,32 @@ struct CounterRuns: ~Copyable {
   private static func combine(
     _ bytes: UnsafeMutableRawBufferPointer, with pad: UnsafeMutableRawBufferPointer, from padOffset: Int
   ) {
+    // What is left at the end is less than a block. A block that ends with the run is made before the others change what it
+    // overlaps with, and stored after them: the same bytes again, and no branch for each length.
     var position = 0
-    while bytes.count - position >= blockBytes {
-      let block =
-        bytes.loadUnaligned(fromByteOffset: position, as: SIMD2<UInt64>.self)
-        ^ pad.load(fromByteOffset: padOffset + position, as: SIMD2<UInt64>.self)
-      bytes.storeBytes(of: block, toByteOffset: position, as: SIMD2<UInt64>.self)
-      position += blockBytes
+    if bytes.count >= blockBytes {
+      let end = bytes.count - blockBytes
+      let last = block(bytes, end, pad, padOffset)
+      while position < end {
+        bytes.storeBytes(of: block(bytes, position, pad, padOffset), toByteOffset: position, as: Block.self)
+        position += blockBytes
+      }
+      bytes.storeBytes(of: last, toByteOffset: end, as: Block.self)
+      return
     }
     combine(UInt64.self, bytes, &position, with: pad, from: padOffset)
     combine(UInt32.self, bytes, &position, with: pad, from: padOffset)
     combine(UInt16.self, bytes, &position, with: pad, from: padOffset)
     combine(UInt8.self, bytes, &position, with: pad, from: padOffset)
+  }
+
+  @inline(__always)
+  private static func block(
+    _ bytes: UnsafeMutableRawBufferPointer, _ position: Int, _ pad: UnsafeMutableRawBufferPointer,
+    _ padOffset: Int
+  ) -> Block {
+    bytes.loadUnaligned(fromByteOffset: position, as: Block.self)
+      ^ pad.loadUnaligned(fromByteOffset: padOffset + position, as: Block.self)
   }
 
   /// One word of what is left, if so much is left.

@@ -109,28 +109,40 @@ struct TransportPlan {
     let headerBytes = isAAC ? ADTSHeader.bytes : 0
     let limitBytes = isAAC ? ADTSHeader.maximumFrameBytes : TransportSegment.maximumSoundFrameBytes
     let pace = stream.frame.map { SoundPace($0, stream.timeline) }
+    let mostFrames = pace?.mostFrames ?? 1
+    let mostBytes = 16 * TransportPacketizer.payloadBytes - 14
     var units: [TransportUnit] = []
-    units.reserveCapacity(part.samples.count)
-    for (number, sample) in part.samples.enumerated() {
-      // No decoder's frame is so long; the table is damaged, and neither header could state the length.
-      guard sample.sizeBytes > 0, sample.sizeBytes <= limitBytes else { continue }
-      let bytes = headerBytes + Int(sample.sizeBytes)
-      if let pace, let last = units.indices.last, units[last].samples.upperBound == number,
-        units[last].samples.count < pace.mostFrames,
-        units[last].bytes + bytes <= 16 * TransportPacketizer.payloadBytes - 14,
-        pace.isKept(by: sample, after: units[last], first: part.samples[units[last].samples.lowerBound])
-      {
-        units[last].samples = units[last].samples.lowerBound..<number + 1
-        units[last].bytes += bytes
-        continue
-      }
-      let time = stream.timeline.clockTicks(of: sample)
+    units.reserveCapacity(part.samples.count / max(1, mostFrames) + 2)
+    // The unit that is being filled, beside the array, which would be asked for each sample who holds it.
+    var first = Sample(
+      offset: 0, sizeBytes: 0, durationTicks: 0, decodeTicks: 0, compositionOffsetTicks: 0, isSync: true)
+    var (start, end, filled, time): (Int, Int, Int, Int64) = (0, -1, 0, 0)
+    func close() {
+      guard start < end else { return }
       var unit = TransportUnit(
-        part: index, samples: number..<number + 1, presentationClockTicks: time, decodeClockTicks: time)
-      unit.bytes = bytes
+        part: index, samples: start..<end, presentationClockTicks: time, decodeClockTicks: time)
+      unit.bytes = filled
       unit.isRandomAccess = units.isEmpty
       units.append(unit)
     }
+    for number in part.samples.indices {
+      let sample = part.samples[number]
+      // No decoder's frame is so long; the table is damaged, and neither header could state the length.
+      guard sample.sizeBytes > 0, sample.sizeBytes <= limitBytes else { continue }
+      let bytes = headerBytes + Int(sample.sizeBytes)
+      if let pace, end == number, end - start < mostFrames, filled + bytes <= mostBytes,
+        pace.isKept(by: sample, after: end - start, from: first, at: time)
+      {
+        end += 1
+        filled += bytes
+        continue
+      }
+      close()
+      first = sample
+      time = stream.timeline.clockTicks(of: sample)
+      (start, end, filled) = (number, number + 1, bytes)
+    }
+    close()
     return units
   }
 
@@ -153,20 +165,20 @@ struct TransportPlan {
     units[last].bytes += units[last].stuffingBytes
   }
 
+  /// Of units that are due at the same time those of the first part go first.
   private mutating func interleave(_ queues: [[TransportUnit]], clockEnd: Int64) {
-    units.reserveCapacity(queues.reduce(0) { $0 + $1.count } + 8)
-    var heads = queues.map { _ in 0 }
+    let first = queues.first ?? []
+    let second = queues.count > 1 ? queues[1] : []
+    units.reserveCapacity(first.count + second.count + 8)
+    var (firstHead, secondHead) = (0, 0)
     var lastClock: Int64?
-    while true {
-      var first: Int?
-      for part in queues.indices where heads[part] < queues[part].count {
-        let time = queues[part][heads[part]].decodeClockTicks
-        if let best = first, queues[best][heads[best]].decodeClockTicks <= time { continue }
-        first = part
-      }
-      guard let first else { break }
-      let unit = queues[first][heads[first]]
-      heads[first] += 1
+    while firstHead < first.count || secondHead < second.count {
+      let isFirst =
+        secondHead == second.count
+        || firstHead < first.count
+          && first[firstHead].decodeClockTicks <= second[secondHead].decodeClockTicks
+      let unit = isFirst ? first[firstHead] : second[secondHead]
+      if isFirst { firstHead += 1 } else { secondHead += 1 }
       if let clock = lastClock {
         lastClock = appendClocks(from: clock, to: min(unit.decodeClockTicks, clockEnd))
       } else if !unit.carriesClock {
@@ -218,11 +230,8 @@ private struct SoundPace {
     mostFrames = Int(frame.rateHertz / (frame.samples * 10))
   }
 
-  /// Whether a sample lies within one clock tick of where the unit's frames end.
-  ///
-  /// - Parameter first: the unit's first sample.
-  func isKept(by sample: Sample, after unit: TransportUnit, first: Sample) -> Bool {
-    let count = unit.samples.count
+  /// Whether a sample lies within one clock tick of where `count` frames end, the first of which is heard at `startClockTicks`.
+  func isKept(by sample: Sample, after count: Int, from first: Sample, at startClockTicks: Int64) -> Bool {
     // Exactly there by the track's clock: of the three roundings each is half a tick at most. Nearly all samples.
     if let frameTicks, sample.decodeTicks < 1 << 43,
       sample.decodeTicks == first.decodeTicks &+ UInt64(count) * frameTicks,
@@ -235,7 +244,7 @@ private struct SoundPace {
       (Int64(count) * frame.samples * (2 * TransportTimeline.clockHertz) + frame.rateHertz)
       / (2 * frame.rateHertz)
     let drift = timeline.clockTicks(of: sample).subtractingReportingOverflow(
-      unit.presentationClockTicks &+ elapsed)
+      startClockTicks &+ elapsed)
     return !drift.overflow && (-1...1).contains(drift.partialValue)
   }
 }
