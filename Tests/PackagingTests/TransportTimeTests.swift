@@ -98,6 +98,29 @@ import Testing
     #expect(steps.allSatisfy { $0 > 0 && $0 <= 9000 }, "\(steps.filter { $0 <= 0 || $0 > 9000 })")
   }
 
+  /// Sound alone carries the clock with its PES packets, of up to 100 ms each, and between frames that are longer than that.
+  @Test(
+    arguments: zip(
+      [[0x11, 0x90], [0x12, 0x10], [0x15, 0x90]] as [[UInt8]], [48000, 44100, 8000] as [UInt32]))
+  func theClockIsNeverFarAwayInSound(config: [UInt8], rateHertz: UInt32) throws {
+    let stream = try TransportStream(Fixture.aac(config, timescale: rateHertz))
+    var clocks: [Int] = []
+    for number in 0..<3 {
+      let samples = WriterFixture.samples(
+        count: 61, durationTicks: 1024, firstDecodeTicks: UInt64(number) * 61 * 1024, offset: 0,
+        size: { UInt32(40 + $0 * 37 % 600) })
+      let segment = TransportSegment(
+        [.init(stream: stream, samples: samples)], sequenceNumber: UInt64(number))
+      let transport = try #require(
+        ParsedTransport(try segment.bytes(reading: ArraySource([UInt8](repeating: 1, count: 61 * 640)))))
+      #expect(transport.packets[2].clock != nil)
+      clocks += transport.packets.compactMap(\.clock)
+    }
+    #expect(clocks.first == 837_000)
+    let steps = zip(clocks, clocks.dropFirst()).map { $1 - $0 }
+    #expect(steps.allSatisfy { $0 > 0 && $0 <= 9000 }, "\(steps.filter { $0 <= 0 || $0 > 9000 })")
+  }
+
   /// Sound goes on where the picture has ended: the picture's PID still carries the clock.
   @Test func theClockGoesOnWithoutPictures() throws {
     let audio = WriterFixture.samples(
