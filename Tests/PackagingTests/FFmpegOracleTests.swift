@@ -42,7 +42,8 @@ import Testing
     static func run(_ name: String, _ arguments: [String]) throws -> (
       status: Int32, output: String, errors: String
     ) {
-      let done = try Command.run(try #require(tool(name)), arguments)
+      // A busy machine takes more than a minute for two seconds of HEVC.
+      let done = try Command.run(try #require(tool(name)), arguments, timeout: .seconds(600))
       return (done.status, done.text, done.errors)
     }
 
