@@ -18,6 +18,35 @@ static inline long clinux_call(long number, long a, long b, long c, long d) {
   return syscall(number, a, b, c, d, 0L, 0L);
 }
 
+// MARK: Account
+
+// Makes this process that of an account that nobody else has, and that owns no file: a number between those that systemd hands to
+// containers and 2^31, one for each process; nobody's (65534) where a user namespace does not reach so far. Groups and
+// capabilities go too. Only where its parent could still kill it then, so with CAP_KILL, CAP_SETGID and CAP_SETUID. Call it
+// with one thread, and before clinux_die_with_parent, which a change of account undoes. -1 where the process stays root.
+static inline int clinux_own_account(void) {
+  struct {
+    uint32_t version;
+    int process;
+  } header = {0x20080522, 0};
+  struct {
+    uint32_t effective, permitted, inheritable;
+  } sets[2] = {{0, 0, 0}, {0, 0, 0}};
+  const uint32_t needed = 1 << 5 | 1 << 6 | 1 << 7;
+  if (syscall(SYS_capget, &header, sets) == 0 && (sets[0].effective & needed) == needed) {
+    const long accounts[2] = {0x70000000L + getpid(), 65534L};
+    syscall(SYS_setgroups, 0L, (void *)0);
+    for (int index = 0; index < 2; index++) {
+      const long account = accounts[index];
+      if (syscall(SYS_setresgid, account, account, account) != 0) continue;
+      if (syscall(SYS_setresuid, account, account, account) != 0) continue;
+      for (int set = 0; set < 2; set++) sets[set].effective = sets[set].permitted = sets[set].inheritable = 0;
+      return (int)syscall(SYS_capset, &header, sets);
+    }
+  }
+  return geteuid() == 0 ? -1 : 0;
+}
+
 // MARK: Resources
 
 // setrlimit(2), soft and hard alike, by the number of the resource.
@@ -42,6 +71,13 @@ static inline void clinux_close_from(unsigned int first) {
 
 // ioprio_set(2): best effort, the last in line.
 static inline int clinux_last_in_io(void) { return (int)syscall(SYS_ioprio_set, 1L, 0L, 2L << 13 | 7L); }
+
+// SCHED_IDLE and the idle class of ioprio_set(2), for the calling thread and those that it starts: whoever else wants the
+// processor has it at once. Needs no privilege. -1 where one of the two is not to be had; the other one is.
+static inline int clinux_run_when_idle(void) {
+  const int priority = 0;
+  return (int)(syscall(SYS_sched_setscheduler, 0L, 5L, &priority) | syscall(SYS_ioprio_set, 1L, 0L, 3L << 13));
+}
 
 // Killed when the thread that started this process ends; no core dump, not even through a pipe.
 static inline int clinux_die_with_parent(void) {

@@ -8,7 +8,8 @@ internal import Musl
 
 /// The confinement of a process that is about to read bytes of strangers with libav.
 ///
-/// Three layers, each of which holds by itself:
+/// A process that is root, or could become anybody, first takes an account that nobody else has (`takeAccount`). Then three
+/// layers, each of which holds by itself:
 ///
 /// 1. **Resources** (`restrictResources`). Every descriptor but 0 to 5, and those of further inputs and outputs, is closed and no further one can be opened;
 ///    memory, processor time and the size of written files have limits; no core dumps; last in line for processor and
@@ -32,6 +33,8 @@ public enum Sandbox {
     public var outputBytes: UInt64 = 1 << 40
     /// How far it stands back behind others for the processor, 0 to 19.
     public var nice: Int32 = 10
+    /// Whether it gets processor and disk only while nobody else wants them, whatever `nice` says.
+    public var runsWhenIdle = false
 
     public init() {}
   }
@@ -40,20 +43,26 @@ public enum Sandbox {
   public enum Missing: String, Sendable {
     case landlock
     case seccomp
+    /// The process stays root: it lacks a capability to become somebody else, or to be killed then.
+    case account
   }
 
-  /// All three layers. Call it while the process has one thread.
+  /// The account and all three layers. Call it while the process has one thread.
   /// - Parameter allowsThreads: for encoders that can't do without: threads may be started, processes may not.
   /// - Returns: the layers that could not be put up; the others are.
   public static func enter(
     _ limits: Limits, _ descriptors: MediaDescriptors = MediaDescriptors(), allowsThreads: Bool = false
   ) -> [Missing] {
     var missing: [Missing] = []
+    if !takeAccount() { missing.append(.account) }
     if !restrictFiles() { missing.append(.landlock) }
     restrictResources(limits, descriptors)
     if !restrictCalls(allowsThreads: allowsThreads) { missing.append(.seccomp) }
     return missing
   }
+
+  /// - Returns: false where the process stays root.
+  public static func takeAccount() -> Bool { clinux_own_account() == 0 }
 
   public static func restrictFiles() -> Bool {
     // Both filters need this promise from a process without privileges.
@@ -68,7 +77,7 @@ public enum Sandbox {
     clinux_close_from(end)
     _ = clinux_die_with_parent()
     _ = nice(limits.nice)
-    _ = clinux_last_in_io()
+    _ = limits.runsWhenIdle ? clinux_run_when_idle() : clinux_last_in_io()
     // A file at its limit then fails with EFBIG, which can be reported.
     signal(SIGXFSZ, SIG_IGN)
     signal(SIGPIPE, SIG_IGN)

@@ -12,6 +12,8 @@ internal import Musl
 enum MediaCommand {
   /// EX_USAGE of sysexits.h.
   static let misused: Int32 = 64
+  /// Of what is said of a kernel that lacks a layer.
+  private static let partial = "sandbox-partial"
   private static let usage = """
     usage: headwater-media remux --demuxer NAME [LIMITS] 3<INPUT 4<>OUTPUT 5>REPORT
            headwater-media survey --demuxer NAME [--track ID] [LIMITS] 3<INPUT 5>REPORT
@@ -19,7 +21,7 @@ enum MediaCommand {
            headwater-media transcode|transcode-audio --demuxer NAME --request JSON [LIMITS] 3<INPUT 4<>OUTPUT 5>REPORT
            headwater-media stills [LIMITS] 3<ORDER 4<>OUTPUT 5>REPORT
            headwater-media sandbox-check [--file PATH --port N [--threads yes] [LIMITS] 3<INPUT 4<>OUTPUT 5>REPORT]
-    limits: [--memory-bytes N] [--cpu-seconds N] [--output-bytes N] [--nice N] [--require-sandbox]
+    limits: [--memory-bytes N] [--cpu-seconds N] [--output-bytes N] [--nice N] [--when-idle] [--require-sandbox]
 
     """
 
@@ -74,7 +76,7 @@ enum MediaCommand {
     Remux.silence()
     let warnings = enterSandbox(options, allowsThreads: allowsThreads)
     var report: Report
-    if options.requiresSandbox, let warning = warnings.first {
+    if options.requiresSandbox, let warning = warnings.first(where: { $0.code == partial }) {
       report = Report()
       report.failure = RemuxReport.Failure(
         kind: .environment, code: warning.code,
@@ -105,7 +107,16 @@ enum MediaCommand {
   ) -> [RemuxReport.Remark] {
     let warnings = Sandbox.enter(options.limits, options.descriptors, allowsThreads: allowsThreads).map {
       layer in
-      RemuxReport.Remark(code: "sandbox-partial", message: "The kernel offers no \(layer.rawValue).")
+      switch layer {
+      case .landlock, .seccomp:
+        RemuxReport.Remark(code: partial, message: "The kernel offers no \(layer.rawValue).")
+      case .account:
+        RemuxReport.Remark(
+          code: "sandbox-root",
+          message:
+            "Media is decoded as root: run Headwater as another account, or with CAP_SETUID, CAP_SETGID and CAP_KILL."
+        )
+      }
     }
     for warning in warnings {
       write(Array("headwater-media: \(warning.code): \(warning.message)\n".utf8), to: STDERR_FILENO)

@@ -6,6 +6,7 @@ internal import Codec
 ///     --frame-pixels N --side-pixels N --duration-seconds N --streams N   what is decoded at all
 ///     --inputs N --outputs N   how many descriptors there are, 1 each without it
 ///     --nice N   0 to 19
+///     --when-idle   runs only while nobody else wants the processor
 ///     --require-sandbox
 struct MediaOptions {
   var limits = Sandbox.Limits()
@@ -23,6 +24,10 @@ struct MediaOptions {
     while let name = rest.next() {
       if name == "--require-sandbox" {
         requiresSandbox = true
+        continue
+      }
+      if name == "--when-idle" {
+        limits.runsWhenIdle = true
         continue
       }
       guard let value = rest.next() else { return nil }

@@ -53,6 +53,46 @@ struct SandboxTests {
     #expect(try bytes(ofFile: folder.path("out")).count == limitBytes)
   }
 
+  /// What the kernel says of a process that waits in its sandbox for an order.
+  @Test func aProcessHasAnAccountOfItsOwnAndRunsWhenIdle() async throws {
+    let folder = try TemporaryFolder("account")
+    let order = folder.path("order")
+    #expect(try Command.run("mkfifo", [order]).status == 0)
+    let process = try BackgroundCommand(
+      "sh",
+      [
+        "-c", #"exec "$0" stills --nice 19 --when-idle 3<>"$1" 4<>"$2" 5>/dev/null"#, Remuxed.program, order,
+        folder.path("out"),
+      ])
+    defer { process.kill() }
+    func status(_ name: String, of process: String) -> [Substring] {
+      let text = (try? String(decoding: bytes(ofFile: "/proc/\(process)/status"), as: UTF8.self)) ?? ""
+      return text.split(separator: "\n").first { $0.hasPrefix("\(name):") }?.split(separator: "\t")
+        .dropFirst()
+        .map { $0 } ?? []
+    }
+    let id = "\(process.id)"
+    // Its filter is the last that it puts up.
+    #expect(await eventually { status("Seccomp", of: id) == ["2"] })
+    let own = try #require(status("Uid", of: "self").first.flatMap { UInt32($0) })
+    let effective = try #require(status("CapEff", of: "self").first.flatMap { UInt64($0, radix: 16) })
+    let canChange = effective & 0xE0 == 0xE0
+    if canChange {
+      let account = "\(0x7000_0000 + process.id)"
+      // In a user namespace it may be nobody's.
+      let (users, groups) = (status("Uid", of: id), status("Gid", of: id))
+      #expect(Set(users).isSubset(of: [account[...], "65534"]) && Set(users).count == 1 && users == groups)
+      #expect(status("CapPrm", of: id).first.flatMap { UInt64($0, radix: 16) } == 0)
+      #expect(status("Groups", of: id).allSatisfy { $0.allSatisfy { $0 == " " } })
+    } else {
+      #expect(status("Uid", of: id).first.flatMap { UInt32($0) } == own)
+    }
+    let stat = String(decoding: try bytes(ofFile: "/proc/\(id)/stat"), as: UTF8.self)
+    // Fields from the third on; 19 is nice, 41 the policy: SCHED_IDLE.
+    let fields = stat[(stat.lastIndex(of: ")") ?? stat.startIndex)...].split(separator: " ").dropFirst()
+    #expect(fields.dropFirst(16).first == "19" && fields.dropFirst(38).first == "5", "\(stat)")
+  }
+
   /// What libav would follow to other files and hosts, under names and beginnings of media. What they name is a pipe that nobody
   /// writes to, where opening it would wait for ever, and a port of somebody who counts visits.
   @Test func playlistsInDisguiseOpenNothing() throws {

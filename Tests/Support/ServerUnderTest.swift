@@ -66,11 +66,17 @@ public final class ServerUnderTest: Sendable {
         storage = "\(folder.path("storage"))"
         \(options.server.contains("drain_grace") ? "" : "drain_grace = \"0s\"")
         \(options.server)
-        \(options.tables)
+        \(Self.withJobsThatGoOn(options.tables))
 
         """)
     for (path, text) in options.files { try folder.writeSecret(path, text) }
     for (name, text) in options.sites { try folder.write("etc/sites/\(name).toml", text: text + "\n") }
+  }
+
+  /// Tests run at the same time: jobs that run only while nobody else wants the processor would not end in theirs.
+  private static func withJobsThatGoOn(_ tables: String) -> String {
+    let jobs = "[jobs]\nwhen_idle = false"
+    return tables.contains("[jobs]") ? tables.replacing("[jobs]", with: jobs) : "\(tables)\n\(jobs)"
   }
 
   public var configPath: String { folder.path("etc/headwater.toml") }

@@ -11,6 +11,7 @@ extension ServerConfiguration {
     public var requiresSandbox: Bool
     /// 0 to 19.
     public var nice: Int
+    public var runWhenIdle: Bool
     /// How long jobs that have ended are kept.
     public var retentionMilliseconds: Int
     /// Where the queue is; nil: in the store. Without a password.
@@ -30,6 +31,7 @@ extension ServerConfiguration {
       diskBytes = table.sizeBytes("disk")
       requiresSandbox = table.bool("require_sandbox")
       nice = table.integer("nice")
+      runWhenIdle = table.bool("when_idle")
       retentionMilliseconds = table.durationMilliseconds("retention")
       let queue = table.string("queue")
       queueURL = queue == Self.embedded ? nil : queue
@@ -129,9 +131,16 @@ extension ServerConfiguration {
         .integer(
           "nice", default: 10, in: 0...19,
           """
-          How far the processes of jobs stand back behind others for the processor; for the disk they are always last. \
-          Read at the start only.
+          How far the processes of jobs stand back behind others for the processor, where `when_idle` is off or the kernel \
+          refuses it; for the disk they are always last. Read at the start only.
           """, example: 19),
+        .bool(
+          "when_idle", default: true,
+          """
+          Whether the processes of jobs get processor and disk only while nobody else on the machine wants them (SCHED_IDLE), so \
+          that serving beside them is as quick as without. `false`: they have a share by `nice` however much is served. Read at \
+          the start only.
+          """),
         .duration(
           "retention", default: "7d", from: "1m", to: "3650d",
           """
@@ -198,6 +207,7 @@ extension ServerConfiguration {
 extension JobProcessSettings {
   /// What the configuration says.
   public init(_ settings: ServerConfiguration.Jobs) {
-    self.init(requiresSandbox: settings.requiresSandbox, nice: settings.nice)
+    self.init(
+      requiresSandbox: settings.requiresSandbox, nice: settings.nice, runWhenIdle: settings.runWhenIdle)
   }
 }

@@ -182,6 +182,7 @@ public final class RunningJob: Sendable {
     defer { state.withLock { $0.processes.removeAll { $0 === cancellation } } }
     if isStopped { throw .stopped }
     let wall = limits.wall(mediaSeconds: mediaSeconds)
+    let patience = settings.runWhenIdle ? wall * JobProcessSettings.patienceWhenIdle : wall
     var limits = limits
     if let outputBytes { limits.outputBytes = outputBytes }
     let whole =
@@ -196,7 +197,7 @@ public final class RunningJob: Sendable {
         program = try MediaProcess.find()
       }
       run = try await program.run(
-        whole, inputs: inputs, outputs: outputs, limit: wall, cancellation: cancellation
+        whole, inputs: inputs, outputs: outputs, limit: patience, cancellation: cancellation
       ) { [self] in
         if let onProgress { onProgress($0) } else { progress(permille: $0) }
       }
@@ -207,7 +208,7 @@ public final class RunningJob: Sendable {
     guard run.hasEnded else {
       throw JobFailure(
         .crashed, code: "media-program-timeout",
-        "The media program took longer than \(wall.components.seconds) s and was ended.", log: run.log)
+        "The media program took longer than \(patience.components.seconds) s and was ended.", log: run.log)
     }
     guard run.signal == 0 else {
       throw JobFailure(
@@ -229,17 +230,25 @@ public struct JobProcessSettings: Sendable, Equatable {
   public var requiresSandbox: Bool
   /// 0 to 19, behind other processes.
   public var nice: Int
+  /// Whether they get processor and disk only while nobody else wants them.
+  public var runWhenIdle: Bool
+  /// Who runs only while others don't may wait longer than he works: the limit on processor time stays.
+  static let patienceWhenIdle = 8
   /// The program; nil is the one beside this one, or on PATH.
   public var program: String?
 
-  public init(requiresSandbox: Bool = false, nice: Int = 10, program: String? = nil) {
+  public init(
+    requiresSandbox: Bool = false, nice: Int = 10, runWhenIdle: Bool = true, program: String? = nil
+  ) {
     self.requiresSandbox = requiresSandbox
     self.nice = nice
+    self.runWhenIdle = runWhenIdle
     self.program = program
   }
 
   var arguments: [String] {
-    ["--nice", "\(min(19, max(0, nice)))"] + (requiresSandbox ? ["--require-sandbox"] : [])
+    ["--nice", "\(min(19, max(0, nice)))"] + (runWhenIdle ? ["--when-idle"] : [])
+      + (requiresSandbox ? ["--require-sandbox"] : [])
   }
 }
 
