@@ -8,7 +8,8 @@
 The source is made once by ffmpeg and kept in .run/. ffmpeg decodes it once and makes all rungs in one process, with the
 encoder's options, rates and key frames of etc/ladders/default.toml; `headwater worker` makes them from its queue, a process for
 each chunk. Processor time is user and system time of all processes; sound is copied by both. Similarity is that of libavfilter's
-ssim, over all pictures, to the source brought to the rung's size.
+ssim, over all pictures, to the source brought to the rung's size, with exact rounding: what is compared with must be better than
+what is compared.
 """
 
 import argparse
@@ -157,7 +158,7 @@ def similarity(file, source, width, height):
     """SSIM of luma and chroma together, over all pictures."""
     done = subprocess.run(
         ["ffmpeg", "-v", "info", "-nostdin", "-i", str(file), "-i", str(source), "-lavfi",
-         f"[1:v]scale={width}:{height}:flags=bicubic,format=yuv420p[r];[0:v][r]ssim=shortest=0", "-f", "null", "-"],
+         f"[1:v]scale={width}:{height}:flags=bicubic+accurate_rnd,format=yuv420p[r];[0:v][r]ssim=shortest=0", "-f", "null", "-"],
         capture_output=True, text=True)
     found = re.search(r"SSIM .*All:([0-9.]+)", done.stderr)
     if not found:

@@ -8,10 +8,10 @@
 // rung finds the same segments in both. Between two of those a key frame stands every two seconds, and none nearer than one
 // second before the next. A source that is not packaged counts as one long segment.
 //
-// A chunk is a run of such groups: of four seconds in a short clip, so that every worker gets some, and of up to twelve in a
-// film of three minutes or more, since encoders of five rungs take half a gigabyte of fresh memory before the first picture. It
-// ends at a key frame of the source where there is one within eight seconds more, since what is decoded from there is decoded
-// by nobody else.
+// A chunk is a run of such groups. Each begins with half a gigabyte of fresh memory for the encoders of five rungs, a second of
+// processor time, so chunks are long: up to 24 seconds. But the last ones are short, down to four, so that all workers end together: a
+// chunk gets half of what would be each worker's share of the rest of the title. It ends at a key frame of the source where
+// there is one within eight seconds more, since what is decoded from there is decoded by nobody else.
 
 /// The chunks of one source, on its presentation timeline, in ticks.
 struct ChunkPlan: Sendable, Equatable {
@@ -27,9 +27,7 @@ struct ChunkPlan: Sendable, Equatable {
 
   /// A job waits for at most 4,096 others.
   static let mostChunks = 4000
-  private static let leastSeconds: ClosedRange<Int64> = 4...12
-  /// So many chunks keep workers busy; a title that is longer gets longer ones.
-  private static let enoughChunks: Int64 = 16
+  private static let leastSeconds: ClosedRange<Int64> = 4...24
   private static let searchSeconds: Int64 = 8
 
   /// - Parameters:
@@ -37,9 +35,10 @@ struct ChunkPlan: Sendable, Equatable {
   ///   - endTicks: when the last one ends.
   ///   - cuts: where segments of the source begin; in ascending order.
   ///   - sourceKeys: where its key frames stand; in ascending order.
+  ///   - workers: how many chunks are probably encoded at a time; at least 1.
   init(
     startTicks: Int64, endTicks: Int64, timescale: UInt32, groupMilliseconds: Int, cuts: [Int64],
-    sourceKeys: [Int64]
+    sourceKeys: [Int64], workers: Int
   ) {
     let second = Int64(max(1, timescale))
     let end = max(endTicks, startTicks + 1)
@@ -47,14 +46,15 @@ struct ChunkPlan: Sendable, Equatable {
       startTicks, end, group: max(1, second * Int64(groupMilliseconds) / 1000), second: second,
       cuts: cuts.filter { $0 > startTicks && $0 < end })
     let isSourceKey = Set(sourceKeys)
-    let share = (end - startTicks) / Self.enoughChunks
-    let usual = min(max(share, Self.leastSeconds.lowerBound * second), Self.leastSeconds.upperBound * second)
-    let least = max(usual, (end - startTicks) / Int64(Self.mostChunks) + 1)
-    let most = least + Self.searchSeconds * second
+    let bounds = (Self.leastSeconds.lowerBound * second, Self.leastSeconds.upperBound * second)
+    let few = (end - startTicks) / Int64(Self.mostChunks) + 1
     var chunks: [Chunk] = []
     for key in keys {
       if let last = chunks.last {
         let length = key - last.startTicks
+        let share = (end - last.startTicks) / (2 * Int64(max(1, workers)))
+        let least = max(few, min(max(share, bounds.0), bounds.1))
+        let most = least + Self.searchSeconds * second
         // What would be left behind it has to be worth a process.
         let isWorthwhile = end - key >= second
         guard length >= least, isWorthwhile, isSourceKey.contains(key) || length >= most || sourceKeys.isEmpty

@@ -162,10 +162,12 @@ struct TranscodeJobs {
         unknownLengthFrom: video.startTicks, timescale: video.timescale,
         groupMilliseconds: config.ladder.groupMilliseconds)
     }
+    // There may be workers elsewhere, too: nobody knows here, and more chunks than this would cost all of them.
+    let workers = ServerConfiguration.Jobs.automaticWorkers + 1
     return ChunkPlan(
       startTicks: video.startTicks, endTicks: end, timescale: video.timescale,
       groupMilliseconds: config.ladder.groupMilliseconds, cuts: video.cuts,
-      sourceKeys: video.keys)
+      sourceKeys: video.keys, workers: workers)
   }
 
   private func key(_ part: String) -> String {

@@ -5,12 +5,13 @@ import Testing
 @Suite("Where a source is cut for transcoding")
 struct ChunkPlanTests {
   private func plan(
-    seconds: Double, start: Double = 0, cuts: [Double] = [], keys: [Double] = [], group: Int = 2000
+    seconds: Double, start: Double = 0, cuts: [Double] = [], keys: [Double] = [], group: Int = 2000,
+    workers: Int = 8
   ) -> ChunkPlan {
     func ticks(_ seconds: Double) -> Int64 { Int64((seconds * 1000).rounded()) }
     return ChunkPlan(
       startTicks: ticks(start), endTicks: ticks(start + seconds), timescale: 1000, groupMilliseconds: group,
-      cuts: cuts.map(ticks), sourceKeys: keys.map(ticks))
+      cuts: cuts.map(ticks), sourceKeys: keys.map(ticks), workers: workers)
   }
 
   /// Chunks touch, the last is open, keys ascend and each chunk begins with one.
@@ -63,6 +64,23 @@ struct ChunkPlanTests {
     let plan = plan(seconds: seconds, keys: [0])
     expectSound(plan, start: 0)
     #expect(plan.chunks.count == 1)
+  }
+
+  @Test func chunksGetShorterTowardsTheEnd() {
+    let keys = (0..<300).map { Double($0) * 2 }
+    func lengths(_ seconds: Double, _ workers: Int) -> [Int64] {
+      let plan = plan(seconds: seconds, keys: keys.filter { $0 < seconds }, workers: workers)
+      expectSound(plan, start: 0)
+      let starts = plan.chunks.map(\.startTicks) + [Int64(seconds * 1000)]
+      return zip(starts, starts.dropFirst()).map { ($1 - $0) / 1000 }
+    }
+    #expect(lengths(60, 2) == [16, 12, 8, 6, 6, 4, 4, 4])
+    let film = lengths(600, 2)
+    #expect(film.prefix(20).allSatisfy { $0 == 24 } && film.suffix(3).allSatisfy { $0 == 4 })
+    #expect(zip(film, film.dropFirst()).allSatisfy { $0 >= $1 } && film.reduce(0, +) == 600)
+    // The more workers, the sooner.
+    #expect(lengths(600, 16).max() == 20)
+    #expect(lengths(600, 64).allSatisfy { $0 <= 6 })
   }
 
   @Test func aLongFilmHasNoMoreChunksThanAJobCanWaitFor() {

@@ -5,7 +5,8 @@ internal import CLibAV
 /// The chain is made for the first frame, and anew where frames change their size or format in mid-stream; what the old
 /// one still held comes out before. Times of frames are ticks of `timescale` at both ends.
 final class FilterStage {
-  private let description: String
+  private let describe: (MediaFrame) -> String
+  private var description = ""
   private let timescale: Int64
   private let isAudio: Bool
   /// Samples that a frame of sound is to hold; 0 leaves it to the filters.
@@ -39,8 +40,15 @@ final class FilterStage {
   }
 
   /// - Parameter description: filters in libavfilter's notation.
-  init(_ description: String, timescale: Int64, isAudio: Bool = false) throws(CodecError) {
-    self.description = description
+  convenience init(_ description: String, timescale: Int64, isAudio: Bool = false) throws(CodecError) {
+    try self.init(timescale: timescale, isAudio: isAudio) { _ in description }
+  }
+
+  /// - Parameter describe: the filters for frames like this one, in libavfilter's notation.
+  init(
+    timescale: Int64, isAudio: Bool = false, _ describe: @escaping (MediaFrame) -> String
+  ) throws(CodecError) {
+    self.describe = describe
     self.timescale = timescale
     self.isAudio = isAudio
     output = try MediaFrame()
@@ -92,6 +100,7 @@ final class FilterStage {
 
   private func make(_ shape: Shape, like frame: MediaFrame) throws(CodecError) -> Graph {
     let graph = try Graph(shape)
+    description = describe(frame)
     let arguments: String
     if isAudio {
       arguments = Self.soundArguments(frame, timescale)

@@ -39,9 +39,10 @@ final class RungEncoder {
     // Ten bits are worth their rate only where there is more than standard range to show.
     let isDeep = rung.keepsHDR && request.isHDR
     let format = isDeep ? AV_PIX_FMT_YUV420P10LE : AV_PIX_FMT_YUV420P
-    scale = try FilterStage(
-      "scale=\(width):\(height):flags=bicubic\(turn),setsar=1,format=\(isDeep ? "yuv420p10le" : "yuv420p")",
-      timescale: Int64(request.timescale))
+    let ending = "\(turn),setsar=1,format=\(isDeep ? "yuv420p10le" : "yuv420p")"
+    scale = try FilterStage(timescale: Int64(request.timescale)) { frame in
+      PictureScaling.filters(for: frame, width: width, height: height) + ending
+    }
     makeSession = { () throws(CodecError) in try Self.open(choice, rung, request, colour, format) }
     session = try makeSession()
     comparison = comparesPictures ? try CodedComparison(session.context) : nil
