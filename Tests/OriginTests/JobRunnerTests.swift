@@ -15,6 +15,61 @@ private struct ClosureHandler: JobHandler {
   func run(_ job: RunningJob) async throws(JobFailure) -> JobResult { try await body(job) }
 }
 
+/// A queue whose first claim comes back when another one has found nothing.
+private struct LateClaims: JobQueue {
+  private let queue: any JobQueue
+  private let state = Shared()
+
+  private final class Shared: Sendable {
+    let isEmptyOnce = Atomic<Bool>(false)
+    let isGivenOnce = Atomic<Bool>(false)
+  }
+
+  init(_ queue: any JobQueue) { self.queue = queue }
+
+  func claim(_ offers: Set<JobOffer>, owner: String) async throws(JobQueueError) -> JobRecord? {
+    let job = try await queue.claim(offers, owner: owner)
+    if job == nil {
+      state.isEmptyOnce.store(true, ordering: .relaxed)
+    } else if !state.isGivenOnce.exchange(true, ordering: .relaxed) {
+      while !state.isEmptyOnce.load(ordering: .relaxed) { try? await Task.sleep(for: .milliseconds(5)) }
+    }
+    return job
+  }
+
+  func enqueue(_ drafts: [JobDraft]) async throws(JobQueueError) -> [JobRecord] {
+    try await queue.enqueue(drafts)
+  }
+  func register() async throws(JobQueueError) -> String { try await queue.register() }
+  func heartbeat(
+    _ id: JobID, fence: UInt64, progressPermille: UInt16, note: String
+  ) async throws(JobQueueError) -> JobStanding {
+    try await queue.heartbeat(id, fence: fence, progressPermille: progressPermille, note: note)
+  }
+  func standing(_ id: JobID, fence: UInt64) async throws(JobQueueError) -> JobStanding {
+    try await queue.standing(id, fence: fence)
+  }
+  func finish(_ id: JobID, fence: UInt64, _ result: JobResult) async throws(JobQueueError) -> JobEnding {
+    try await queue.finish(id, fence: fence, result)
+  }
+  func fail(
+    _ id: JobID, fence: UInt64, _ failure: JobFailure
+  ) async throws(JobQueueError) -> JobRecord? { try await queue.fail(id, fence: fence, failure) }
+  func release(_ id: JobID, fence: UInt64) async throws(JobQueueError) -> Bool {
+    try await queue.release(id, fence: fence)
+  }
+  func cancel(_ id: JobID) async throws(JobQueueError) -> JobRecord? { try await queue.cancel(id) }
+  func retry(_ id: JobID) async throws(JobQueueError) -> JobRecord? { try await queue.retry(id) }
+  func job(_ id: JobID) async throws(JobQueueError) -> JobRecord? { try await queue.job(id) }
+  func jobs(
+    _ filter: JobFilter, before: UInt64?, limit: Int
+  ) async throws(JobQueueError) -> [JobRecord] { try await queue.jobs(filter, before: before, limit: limit) }
+  func figures() async throws(JobQueueError) -> JobQueueFigures { try await queue.figures() }
+  func purge(olderThanMilliseconds age: Int64) async throws(JobQueueError) -> Int {
+    try await queue.purge(olderThanMilliseconds: age)
+  }
+}
+
 @Suite(.timeLimit(.minutes(2))) struct JobRunnerTests {
   private let folder: StoreFolder
   private var store: Store { folder.store }
@@ -135,6 +190,39 @@ private struct ClosureHandler: JobHandler {
       let huge = try await wait(queue, draft("huge").id) { $0.state == .failed }
       #expect(huge.error?.code == "job-disk-budget")
     }
+  }
+
+  /// The other worker of a queue that runs empty finds nothing while the first one has just been given the last job, which
+  /// will be followed by two: it has to be there for them.
+  @Test func whoDrainsWaitsForWhatOthersAreAboutToDo() async throws {
+    let begun = Mutex(0)
+    let parent = ClosureHandler { job throws(JobFailure) in
+      JobResult(
+        followUps: ["left", "right"].map { key in
+          JobDraft(site: job.site, kind: "test.pair", key: key, dependencies: [job.record.id])
+        })
+    }
+    let pair = ClosureHandler(kind: "test.pair") { _ throws(JobFailure) in
+      begun.withLock { $0 += 1 }
+      let deadline = ContinuousClock.now + .seconds(60)
+      while begun.withLock({ $0 }) < 2, ContinuousClock.now < deadline {
+        try? await Task.sleep(for: .milliseconds(5))
+      }
+      #expect(begun.withLock { $0 } == 2, "one worker is left")
+      return JobResult()
+    }
+    let pool = try WorkerPool(threadCount: 2)
+    defer { pool.shutdown() }
+    let queue = LateClaims(EmbeddedJobQueue(store: store, workers: pool))
+    let runner = JobRunner(
+      queue: queue, storage: StoreJobStorage(store: store, workers: pool, disk: JobDisk(budgetBytes: 1)),
+      settings: JobProcessSettings(), logger: OriginFixture.logger)
+    _ = try await queue.enqueue([draft("k")])
+    runner.use([("default", parent), ("default", pair)])
+    runner.start(workers: 2, drains: true)
+    await runner.finish()
+    let kinds = try await queue.jobs(JobFilter(states: [.completed]), before: nil, limit: 9).map(\.kind)
+    #expect(kinds.sorted() == ["test.pair", "test.pair", "test.work"])
   }
 
   // MARK: Ending what runs

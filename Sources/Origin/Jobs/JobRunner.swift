@@ -31,6 +31,8 @@ public final class JobRunner: Sendable {
     var handlers: [JobOffer: any JobHandler] = [:]
     var isStopping = false
     var running: [JobID: RunningJob] = [:]
+    /// Workers that are asking for a job or doing one.
+    var atWork = 0
     var workers: [Task<Void, Never>] = []
     /// What `start` was asked for; the workers come with the first handler.
     var wanted: (workers: Int, drains: Bool)?
@@ -114,16 +116,12 @@ public final class JobRunner: Sendable {
         let name: String
         if let process { name = process } else { name = try await queue.register() }
         process = name
-        let job = try await queue.claim(offers, owner: "\(name)\(number)")
+        let found = try await workOnce(offers, owner: "\(name)\(number)")
         if isAway { logger.notice("the job queue answers again") }
         isAway = false
-        if let job {
-          // A worker that is ended gives its job back: what that asks of the queue must not be cancelled with it.
-          await Task.detached(priority: .utility) { [self] in await perform(job) }.value
-          continue
-        }
-        // Others may be at work on what the next jobs wait for.
-        if drains && runningJobs == 0 { return }
+        if found { continue }
+        // Others may be at work on what the next jobs wait for, or about to be.
+        if drains && state.withLock({ $0.atWork == 0 }) { return }
         await pause(Self.pollMilliseconds)
       } catch {
         if !isAway { logger.error("the job queue does not answer: \(error)") }
@@ -131,6 +129,16 @@ public final class JobRunner: Sendable {
         await pause(Self.pollMilliseconds * 20)
       }
     }
+  }
+
+  /// Claims a job and does it; false where there is none.
+  private func workOnce(_ offers: Set<JobOffer>, owner: String) async throws(JobQueueError) -> Bool {
+    state.withLock { $0.atWork += 1 }
+    defer { state.withLock { $0.atWork -= 1 } }
+    guard let job = try await queue.claim(offers, owner: owner) else { return false }
+    // A worker that is ended gives its job back: what that asks of the queue must not be cancelled with it.
+    await Task.detached(priority: .utility) { [self] in await perform(job) }.value
+    return true
   }
 
   private func pause(_ milliseconds: Int) async {
