@@ -31,7 +31,9 @@ extension EndToEnd {
             // There may be none any more, or for a moment between two jobs.
             let deadline = ContinuousClock.now + .milliseconds(500)
             var running: [Int32] = []
-            while running.isEmpty, ContinuousClock.now < deadline { running = children(of: worker.id) }
+            while running.isEmpty, ContinuousClock.now < deadline {
+              running = Processes.children(of: worker.id)
+            }
             for process in running where kill(process, SIGKILL) == 0 { kills += 1 }
             // The worker goes on, and gives back what it is at when it is asked to end.
             _ = worker.wait(.milliseconds(300))
@@ -99,16 +101,6 @@ extension EndToEnd {
           ["jobs", "list", "--site", "demo", "--state", "pending", "--state", "processing"])
         if left.text.isEmpty { return }
         guard ContinuousClock.now < deadline else { throw SupportError("jobs are left:\n\(left.text)") }
-      }
-    }
-
-    /// Processes that one has started and that are alive.
-    private func children(of process: Int32) -> [Int32] {
-      let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")) ?? []
-      return tasks.flatMap { task in
-        let text =
-          (try? String(contentsOfFile: "/proc/\(process)/task/\(task)/children", encoding: .utf8)) ?? ""
-        return text.split(separator: " ").compactMap { Int32($0.filter(\.isNumber)) }
       }
     }
   }
