@@ -79,6 +79,13 @@ public final class Socket {
   /// The peer has sent its end or an error; there is nothing more to read.
   private var isInputEnded = false
   private var lingering: Lingering?
+  /// A connection keeps its peer, and limits and logs ask at every request. By itself, so that who is never asked for takes no room.
+  private var peer: Peer?
+
+  private final class Peer {
+    let address: SocketAddress
+    init(_ address: SocketAddress) { self.address = address }
+  }
 
   /// The rest of a connection whose answer has been sent: how much more input is thrown away, and until when.
   private final class Lingering {
@@ -119,8 +126,14 @@ public final class Socket {
   /// Whether what comes is thrown away; see ``closeLingering(discardingBytes:withinMilliseconds:)``.
   var isLingering: Bool { lingering != nil }
 
-  /// The peer's address, asked from the system at each call; nil once closed or when the peer has vanished.
-  public var remoteAddress: SocketAddress? { SocketAddress(descriptor: descriptor, getpeername) }
+  /// The peer's address, asked from the system once; nil when closed, or where the peer had vanished before.
+  public var remoteAddress: SocketAddress? {
+    guard isOpen else { return nil }
+    if let peer { return peer.address }
+    guard let address = SocketAddress(descriptor: descriptor, getpeername) else { return nil }
+    peer = Peer(address)
+    return address
+  }
 
   /// This end's address, asked from the system at each call; nil once closed.
   public var localAddress: SocketAddress? { SocketAddress(descriptor: descriptor, getsockname) }

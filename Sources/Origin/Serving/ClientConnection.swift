@@ -19,7 +19,7 @@ protocol AnsweringConnection: ClientConnection {
 }
 
 extension AnsweringConnection {
-  /// Who sent the request whose head is parsed. Asked from the system at each call; nil when the client has vanished.
+  /// Who sent the request whose head is parsed; nil when the client had vanished before it was asked for.
   var clientAddress: SocketAddress? { owner.clientAddress(ofPeer: peerAddress) }
 
   /// The answer to the request whose head is parsed, or why there is none.
