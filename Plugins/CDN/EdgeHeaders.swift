@@ -44,7 +44,15 @@ struct EdgeHeaders: HeaderFilter {
     guard answer.status == 200, !answer.isImmutable, answer.kind != .error, answer.kind != .blob,
       let control = fields["Cache-Control"], String(decoding: control, as: UTF8.self).hasPrefix("public")
     else { return }
-    for rule in cacheRules { fields.set(rule.name, rule.value) }
+    for rule in cacheRules {
+      fields.set(rule.name, answer.mostAgeSeconds.map { Self.value(rule.value, most: $0) } ?? rule.value)
+    }
+  }
+
+  /// A rule, `max-age=86400` or `86400`, with its seconds cut down.
+  static func value(_ rule: String, most seconds: Int64) -> String {
+    let name = rule.prefix { !$0.isNumber }
+    return "\(name)\(min(Int64(rule.dropFirst(name.count)) ?? 0, seconds))"
   }
 
   /// As many tags as fit, in their order, which is that of importance.

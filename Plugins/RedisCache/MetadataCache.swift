@@ -23,6 +23,11 @@ import Net
 import Origin
 import Synchronization
 
+/// Grows when the rights of a video are others than before. By itself, since every request asks for it.
+final class RightsRevision: Sendable {
+  let value = Atomic<UInt64>(0)
+}
+
 /// The metadata of one site's videos. Used from all loops.
 final class MetadataCache: Sendable {
   /// Videos that are asked about at a time; more are not asked about.
@@ -73,13 +78,14 @@ final class MetadataCache: Sendable {
   private let loop: EventLoop
   private let logger: Logger
   private let state: Mutex<State>
-  private let rightsRevision = Atomic<UInt64>(0)
+  private let rightsRevision: RightsRevision
   private let began = ContinuousClock.now
 
   init(
     _ config: RedisCacheConfig, _ shelf: RedisShelf, _ source: any MetadataSource, on loop: EventLoop,
-    logger: Logger
+    logger: Logger, revision: RightsRevision = RightsRevision()
   ) {
+    rightsRevision = revision
     self.config = config
     self.shelf = shelf
     self.source = source
@@ -88,8 +94,7 @@ final class MetadataCache: Sendable {
     state = Mutex(State(memory: MetadataMemory(budgetBytes: config.memoryBytes)))
   }
 
-  /// Grows when the rights of a video are others than before.
-  var revision: UInt64 { rightsRevision.load(ordering: .relaxed) }
+  var revision: UInt64 { rightsRevision.value.load(ordering: .relaxed) }
 
   var usage: (entries: Int, bytes: Int, flights: Int) {
     state.withLock { ($0.memory.count, $0.memory.usedBytes, $0.flights.count) }
@@ -388,7 +393,7 @@ final class MetadataCache: Sendable {
       if state.notedRights.count >= Self.mostNoted { state.notedRights.removeAll() }
       state.notedRights[id] = rights
     }
-    rightsRevision.add(1, ordering: .relaxed)
+    rightsRevision.value.add(1, ordering: .relaxed)
   }
 
   /// Once in ten seconds: who fails, fails often.

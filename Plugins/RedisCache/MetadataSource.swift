@@ -4,13 +4,15 @@
 //     200 {"title": "Film", "privacy": "private", "renditions": ["480p", "720p"], "countries": ["DE", "AT"]}
 //     404, 410: no such video
 //
-// The object may hold whatever the site wants its clients to have; four members decide something (`rights`), and one of these in
+// The object may hold whatever the site wants its clients to have; six members decide something (`rights`), and one of these in
 // another form than below is an error, since to pass over it would be to give away what somebody meant to withhold.
 //
 //     privacy             "public", "unlisted" or "private"; private needs a token, whatever the catalog says
 //     renditions          names of renditions with pictures that may be had; absent or null: all
 //     countries           where it may be had, in two letters (ISO 3166); absent or null: everywhere
 //     blocked_countries   where not
+//     available_from      from when on, and until when, it may be had (RFC 3339: "2026-12-24T20:15:00Z"); absent or null: no bound
+//     available_until
 
 import Loop
 import Net
@@ -141,7 +143,8 @@ extension VideoFacts {
     var rights = VideoRights()
     for member in members {
       switch (member.key, member.value) {
-      case ("privacy", .null), ("renditions", .null), ("countries", .null), ("blocked_countries", .null):
+      case ("privacy", .null), ("renditions", .null), ("countries", .null), ("blocked_countries", .null),
+        ("available_from", .null), ("available_until", .null):
         continue
       case ("privacy", .string(let word)):
         guard Privacy.allCases.contains(where: { "\($0)" == word }) else {
@@ -154,12 +157,26 @@ extension VideoFacts {
         rights.countries = try Self.countries(names, "countries")
       case ("blocked_countries", .array(let names)):
         rights.blockedCountries = try Self.countries(names, "blocked_countries")
-      case ("privacy", _), ("renditions", _), ("countries", _), ("blocked_countries", _):
+      case ("available_from", .string(let text)):
+        rights.availableFromSeconds = try Self.instant(text, "available_from")
+      case ("available_until", .string(let text)):
+        rights.availableUntilSeconds = try Self.instant(text, "available_until")
+      case ("privacy", _), ("renditions", _), ("countries", _), ("blocked_countries", _),
+        ("available_from", _),
+        ("available_until", _):
         throw MetadataSourceError(description: "\"\(member.key)\" has another type than it must have")
       default: continue
       }
     }
     self.init(json: text, rights: rights)
+  }
+
+  private static func instant(_ text: String, _ key: String) throws(MetadataSourceError) -> Int64 {
+    guard let seconds = AvailabilityDate.seconds(text) else {
+      throw MetadataSourceError(
+        description: "\"\(key)\" is no instant such as 2026-12-24T20:15:00Z (RFC 3339)")
+    }
+    return seconds
   }
 
   private static func texts(_ values: [JSONValue], _ key: String) throws(MetadataSourceError) -> [String] {

@@ -4,9 +4,11 @@ import Loop
 import Net
 public import Origin
 import Store
+import Synchronization
 
 extension RedisCachePlugin: MetadataProvider {
-  public var revision: UInt64 { provisioned?.cache.revision ?? 0 }
+  /// Asked for by each request: no lock, and nothing that threads share but the number.
+  public var revision: UInt64 { rightsRevision.value.load(ordering: .relaxed) }
 
   public func metadata(ofVideo id: String) -> MetadataLookup {
     guard let cache = provisioned?.cache else { return unavailable }
@@ -72,6 +74,10 @@ extension RedisCachePlugin: MetadataProvider {
     if let countries = rights.countries { lines.append("countries: \(countries.joined(separator: ", "))") }
     if !rights.blockedCountries.isEmpty {
       lines.append("not in: \(rights.blockedCountries.joined(separator: ", "))")
+    }
+    if let from = rights.availableFromSeconds { lines.append("from \(AccessRecord.iso8601(from * 1000)) on") }
+    if let until = rights.availableUntilSeconds {
+      lines.append("until \(AccessRecord.iso8601(until * 1000))")
     }
     return lines.isEmpty ? ["none beyond the catalog's"] : lines
   }

@@ -25,6 +25,7 @@ public final class RedisCachePlugin: CatalogConsumer, APIProvider, MetricsProvid
   let config: RedisCacheConfig
   private let redis: RedisConfiguration
   private let parts = Mutex<Parts?>(nil)
+  let rightsRevision = RightsRevision()
 
   public init(site: String, settings: ConfigTable) throws(PluginError) {
     config = RedisCacheConfig(settings, site: site)
@@ -52,7 +53,8 @@ public final class RedisCachePlugin: CatalogConsumer, APIProvider, MetricsProvid
         CatalogSource(site: host.site, store: host.store, workers: host.workers)
       }
     let cache = MetadataCache(
-      config, RedisShelf(client: client, config: config), source, on: host.loop, logger: host.logger)
+      config, RedisShelf(client: client, config: config), source, on: host.loop, logger: host.logger,
+      revision: rightsRevision)
     return Parts(cache: cache, client: client, host: host)
   }
 

@@ -45,6 +45,14 @@ import Testing
     #expect(answer["Surrogate-Control"] == nil)
   }
 
+  @Test func whatEndsIsKeptNoLonger() {
+    for (rule, most, value) in [
+      ("max-age=86400", 90, "max-age=90"), ("max-age=60", 90, "max-age=60"), ("3600", 0, "0"),
+    ] as [(String, Int64, String)] {
+      #expect(EdgeHeaders.value(rule, most: most) == value)
+    }
+  }
+
   @Test func whatNobodyKeepsGetsNoRule() throws {
     let edges = [try CDNFixture.edge("varnish", varnish)]
     for answer in [

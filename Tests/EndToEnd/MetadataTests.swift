@@ -202,6 +202,89 @@ extension EndToEnd {
       #expect(try server.stop() == 0)
     }
 
+    /// Before and after its time a video is refused, and no cache may have its playlists longer.
+    @Test func rightsHaveTheirTime() throws {
+      func text(_ seconds: Int64) -> String { Date(timeIntervalSince1970: Double(seconds)).ISO8601Format() }
+      func now() -> Int64 { Int64(Date().timeIntervalSince1970) }
+      try upstream.set("film", "{}")
+      let server = try node(
+        "memory_fresh = \"10m\"",
+        site: """
+          [cache]
+          manifest_max_age = "2h"
+          cdn_cache_control = "max-age=7200"
+          [plugins.cdn]
+          [[plugins.cdn.edges]]
+          name = "edge"
+          vendor = "varnish"
+          urls = ["http://media.test"]
+          servers = ["http://127.0.0.1:1"]
+          edge_max_age = "24h"
+          """)
+      func say(_ number: Int, _ members: String) throws {
+        try upstream.set("film", "{\"n\":\(number),\(members)}")
+        #expect(try server.call("DELETE", "/api/v1/videos/film/metadata").status == 204)
+        try eventually("the change has come") {
+          let said = try server.call("GET", "/api/v1/videos/film").json["metadata"] as? [String: Any]
+          return said?["n"] as? Int == number
+        }
+      }
+      let generation = try #require(
+        try server.call("GET", "/api/v1/videos/film").json["generation"] as? String)
+      let manifests = [
+        "master.m3u8", "manifest.mpd", "source/playlist.m3u8", "g/\(generation)/source/playlist.m3u8",
+        "g/\(generation)/master.m3u8",
+      ].map { "/v/film/\($0)" }
+      let segment = "/v/film/g/\(generation)/source/segment_0000.m4s"
+      let media = [segment, "/v/film/source", "/v/film/90p.mp4"]
+      for path in manifests + media { #expect(try server.request("GET", path).status == 200, "\(path)") }
+      #expect(try server.request("GET", manifests[3])["Cache-Control"]?.contains("immutable") == true)
+
+      try say(1, #""available_from":"\#(text(now() + 3600))""#)
+      for path in manifests + media {
+        let answer = try server.request("GET", path)
+        #expect(answer.status == 403 && answer.code == "not-yet-available", "\(path)")
+        #expect(answer["Cache-Control"] == "no-store")
+      }
+      #expect(try server.headwater(["explain", "http://localhost\(manifests[0])"]).text.contains("from 20"))
+
+      // It ends within the lifetimes that the settings give.
+      let end = now() + 3600
+      try say(2, #""available_from":"\#(text(now() - 1))","available_until":"\#(text(end))""#)
+      func seconds(_ answer: RawResponse, _ field: String) -> Int64? {
+        answer[field]?.firstMatch(of: /max-age=(\d+)/).flatMap { Int64($0.1) }
+      }
+      for path in manifests {
+        let asked = now()
+        let answer = try server.request("GET", path)
+        #expect(answer.status == 200, "\(path)")
+        for field in ["Cache-Control", "CDN-Cache-Control", "Surrogate-Control"] {
+          let lifetime = try #require(seconds(answer, field), "\(path): \(field)")
+          #expect(lifetime > 0 && asked + lifetime <= end, "\(path): \(field) \(answer[field] ?? "")")
+        }
+        #expect(answer["Cache-Control"]?.contains("must-revalidate") == true)
+        #expect(answer["Cache-Control"]?.contains("stale") == false)
+      }
+      #expect(try server.request("GET", segment)["Cache-Control"]?.contains("immutable") == true)
+
+      // It ends by itself, for what is kept in memory, too.
+      let soon = now() + 4
+      try say(3, #""available_until":"\#(text(soon))""#)
+      for path in manifests + media {
+        try eventually("\(path) is refused") {
+          let asked = now()
+          let answer = try server.request("GET", path)
+          if answer.status == 200, manifests.contains(path) {
+            #expect(asked + (try #require(seconds(answer, "Cache-Control"))) <= soon + 1, "\(path)")
+          }
+          return answer.code == "no-longer-available"
+        }
+      }
+      #expect(now() >= soon)
+      #expect(try server.call("GET", "/api/v1/videos/film").status == 200)
+      #expect(try server.stop() == 0)
+    }
+
     @Test func whenNobodySaysTheSettingDecides() throws {
       try upstream.behave("500")
       let open = try node()

@@ -185,7 +185,7 @@ public struct Explanation: Sendable {
       add(
         "generation", "\(edition.generation.hex)\(edition.isPinned ? ", pinned by the path" : ", the newest")"
       )
-      if let until = edition.validUntilSeconds {
+      if let until = edition.replacedUntilSeconds {
         add("replaced", "served until \(AccessRecord.iso8601(until * 1000))")
       }
       add("source", "\(edition.source.hex) \(edition.mediaType)")

@@ -41,7 +41,7 @@ extension Site {
     let cache = configuration.cache
     fields.set("Cache-Control", cacheControl(info))
     if info.status == 200, info.kind != .key, info.kind != .api, let cdn = cache.cdnCacheControl {
-      fields.set("CDN-Cache-Control", cdn)
+      fields.set("CDN-Cache-Control", info.mostAgeSeconds.map { "max-age=\($0)" } ?? cdn)
     }
     let tags = info.cacheTags
     // What nobody keeps, nobody purges.

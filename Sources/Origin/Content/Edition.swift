@@ -21,7 +21,12 @@ struct Edition {
   let ingestedMilliseconds: Int64
   let thumbnailMilliseconds: UInt64?
   /// When a replaced generation stops being served.
+  let replacedUntilSeconds: Int64?
+  /// When all of it stops being served: the generation, or the right to the video.
   let validUntilSeconds: Int64?
+  /// How long caches may keep what leads players to the media; nil where that right has no end.
+  let mostAgeSeconds: Int64?
+  private let nowSeconds: Int64
   /// What the site's metadata decide, and how long that holds; nil for a site without any.
   let decision: (rights: VideoRights, freshUntilSeconds: Int64)?
 
@@ -39,12 +44,18 @@ struct Edition {
     } catch { throw Problem(error) }
     guard let asset, let record, let source = record.source else { throw .notFound }
     decision = try context.rights(ofVideo: target.id)
+    try decision?.rights.requireTime(context.nowSeconds)
     if asset.privacy == .private || decision?.rights.isPrivate == true { try context.requireToken() }
     if let replaced = record.replacedMilliseconds {
-      validUntilSeconds = replaced / 1000 + Int64(context.store.options.graceSeconds)
+      replacedUntilSeconds = replaced / 1000 + Int64(context.store.options.graceSeconds)
     } else {
-      validUntilSeconds = nil
+      replacedUntilSeconds = nil
     }
+    nowSeconds = context.nowSeconds
+    let end = decision?.rights.availableUntilSeconds
+    validUntilSeconds = replacedUntilSeconds.map { min($0, end ?? .max) } ?? end
+    // Kept here for a second, so one less.
+    mostAgeSeconds = end.map { max(0, $0 - context.nowSeconds - 1) }
     assetID = target.id
     generation = record.generation
     isPinned = target.generation != nil
@@ -63,8 +74,10 @@ struct Edition {
     _ kind: AnswerKind, rendition: String?, namesRenditions: Bool = false, in context: ContentContext
   ) -> AnswerInfo {
     AnswerInfo(
-      site: context.site.name, kind: kind, isImmutable: isPinned && !(namesRenditions && decision != nil),
-      assetID: assetID, rendition: rendition)
+      site: context.site.name, kind: kind,
+      isImmutable: isPinned && !(namesRenditions && decision != nil)
+        && !(kind == .manifest && mostAgeSeconds != nil),
+      assetID: assetID, rendition: rendition, mostAgeSeconds: kind == .manifest ? mostAgeSeconds : nil)
   }
 
   /// Generation, then 64 bits of FNV-1a over the canonical parameters.
@@ -234,8 +247,11 @@ extension Edition {
   }
 
   func validUntilSeconds(of resource: AssetResource) -> Int64? {
-    guard resource.namesRenditions, let decision else { return validUntilSeconds }
-    return min(validUntilSeconds ?? .max, decision.freshUntilSeconds)
+    guard let decision else { return validUntilSeconds }
+    var until = validUntilSeconds ?? .max
+    if resource.namesRenditions { until = min(until, decision.freshUntilSeconds) }
+    if mostAgeSeconds != nil, resource.isManifest { until = min(until, nowSeconds + 1) }
+    return until == .max ? nil : until
   }
 }
 

@@ -11,6 +11,9 @@
 // `revision` is part of the name under which an answer is kept, so that one that was made of other rights is not found any more. And
 // what names a video's renditions (multivariant playlists, MPDs) has their list in its entity tag, is kept no longer than the metadata
 // are fresh, and is never immutable, under a pinned generation neither.
+//
+// A right that ends (`availableUntilSeconds`) ends everywhere: playlists and MPDs of such a video say so short a lifetime that no cache
+// has them longer, and are made anew each second so that it stays true.
 
 import Store
 
@@ -65,6 +68,10 @@ public struct VideoRights: Sendable, Hashable {
   public var countries: [String]?
   /// The same, where it may not be had.
   public var blockedCountries: [String] = []
+  /// From when on it may be had, seconds since 1970; nil: it always may.
+  public var availableFromSeconds: Int64?
+  /// Until when, that second not included; nil: without an end.
+  public var availableUntilSeconds: Int64?
 
   public init() {}
 
@@ -77,6 +84,22 @@ public struct VideoRights: Sendable, Hashable {
   public func allows(country: String?) -> Bool {
     guard let country else { return countries == nil }
     return !blockedCountries.contains(country) && (countries?.contains(country) ?? true)
+  }
+}
+
+extension VideoRights {
+  /// - Throws: what viewers get before and after the time.
+  func requireTime(_ nowSeconds: Int64) throws(Problem) {
+    if let from = availableFromSeconds, nowSeconds < from {
+      throw Problem(
+        status: 403, code: "not-yet-available", title: "Not yet available",
+        detail: "This video may not be delivered before a time that has not come yet.")
+    }
+    if let until = availableUntilSeconds, nowSeconds >= until {
+      throw Problem(
+        status: 403, code: "no-longer-available", title: "No longer available",
+        detail: "The time until which this video might be delivered is over.")
+    }
   }
 }
 

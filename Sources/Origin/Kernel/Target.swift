@@ -60,6 +60,16 @@ extension AssetResource {
   }
 }
 
+extension AssetResource {
+  /// Whether the answer leads players to media.
+  var isManifest: Bool {
+    switch self {
+    case .multivariantPlaylist, .mpd, .rendition(_, .playlist), .rendition(_, .iFramePlaylist): true
+    case .rendition, .source, .contentKey, .other: false
+    }
+  }
+}
+
 /// What a path asks of one rendition.
 public enum RenditionResource: Sendable, Equatable {
   case playlist(DeliveryForm)
@@ -101,10 +111,12 @@ public struct AnswerInfo: Sendable, Equatable {
   public var assetID: String?
   public var rendition: String?
   public var status: Int
+  /// No cache may keep the answer longer, whatever the settings say; nil for no such bound.
+  public var mostAgeSeconds: Int64?
 
   public init(
     site: String, kind: AnswerKind, isImmutable: Bool = false, assetID: String? = nil,
-    rendition: String? = nil, status: Int = 200
+    rendition: String? = nil, status: Int = 200, mostAgeSeconds: Int64? = nil
   ) {
     self.site = site
     self.kind = kind
@@ -112,5 +124,6 @@ public struct AnswerInfo: Sendable, Equatable {
     self.assetID = assetID
     self.rendition = rendition
     self.status = status
+    self.mostAgeSeconds = mostAgeSeconds
   }
 }

@@ -104,6 +104,12 @@ public final class Site: Sendable {
       control.staleWhileRevalidateSeconds = UInt32(clamping: cache.staleWhileRevalidateSeconds)
       control.staleIfErrorSeconds = UInt32(clamping: cache.staleIfErrorSeconds)
     }
+    if let most = info.mostAgeSeconds, !control.noStore {
+      control.maxAgeSeconds = min(control.maxAgeSeconds ?? .max, UInt32(clamping: most))
+      control.staleWhileRevalidateSeconds = nil
+      control.staleIfErrorSeconds = nil
+      control.mustRevalidate = true
+    }
     return control.bytes
   }
 }

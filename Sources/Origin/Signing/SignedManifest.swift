@@ -30,7 +30,9 @@ struct SignedManifest: Sendable {
     fields.set(
       "Cache-Control",
       CacheControl(
-        visibility: .private, maxAgeSeconds: UInt32(clamping: site.configuration.cache.manifestMaxAgeSeconds)
+        visibility: .private,
+        maxAgeSeconds: UInt32(
+          clamping: min(Int64(site.configuration.cache.manifestMaxAgeSeconds), info.mostAgeSeconds ?? .max))
       ).bytes)
     for name in ["CDN-Cache-Control", "Surrogate-Control", "ETag"] { fields.remove(name) }
     self.fields = fields
