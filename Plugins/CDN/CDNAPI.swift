@@ -93,6 +93,23 @@ struct CDNAPI: Sendable {
     return .json(json, status: 202)
   }
 
+  private static func write(_ traffic: TrafficReport, to json: inout JSONWriter) {
+    json.object { json in
+      json.member("from", AccessRecord.iso8601(traffic.fromSeconds * 1000))
+      json.member("until", AccessRecord.iso8601(traffic.untilSeconds * 1000))
+      json.member("age_seconds", traffic.ageSeconds(Store.wallClockMilliseconds()))
+      json.member("requests", traffic.requests)
+      json.member("bytes", traffic.bytes)
+      json.member("bits_per_second", traffic.bitsPerSecond)
+      json.key("hit_ratio")
+      if let ratio = traffic.hitRatio {
+        json.value(thousandths: UInt64((ratio * 1000).rounded()))
+      } else {
+        json.null()
+      }
+    }
+  }
+
   private func status(_ request: APIRequest) async throws(Problem) -> APIReply {
     guard let control = control() else { throw .overloaded }
     let all = try await Self.onWorker(request) { try control.status() }
@@ -113,6 +130,14 @@ struct CDNAPI: Sendable {
           json.member("fresh", figures.fresh)
           json.member("stale", figures.stale)
           json.member("last_fresh_milliseconds", figures.lastFreshMilliseconds)
+          json.member("unlisted_segments", status.unlistedSegments)
+          json.member("traffic_trouble", status.trafficTrouble.isEmpty ? nil : status.trafficTrouble)
+          json.key("traffic")
+          if let traffic = status.traffic {
+            Self.write(traffic, to: &json)
+          } else {
+            json.null()
+          }
           json.key("failures")
           json.array(status.failures) { json, failure in
             json.object { json in

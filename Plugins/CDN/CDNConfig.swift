@@ -17,6 +17,8 @@ struct CDNConfig: Sendable {
   var verifyMilliseconds: UInt64
   /// Names below an asset that other plugins answer, purged by URL along with the built-in ones.
   var names: [String]
+  /// Segments of one removed asset that are purged one by one where an edge is told by URLs.
+  var removedSegments: Int
 
   static let vendors = [
     "generic", "fastly", "cloudflare", "cloudfront", "akamai", "bunny", "varnish", "nginx", "trafficserver",
@@ -61,6 +63,10 @@ struct CDNConfig: Sendable {
         "names", default: ["poster.jpg", "storyboard.vtt"], of: .nonEmpty,
         "Names below an asset that are purged along with its manifests where an edge is told by URLs.",
         example: ["poster.jpg", "thumb_0.jpg?w=320"]),
+      .integer(
+        "removed_segments", default: 20_000, in: 0...1_000_000,
+        "Most segments of a removed or hidden asset that are purged one by one where an edge is told by URLs and has no trees. The others stay there until their lifetime ends; `headwater cdn status` counts them.",
+        example: 100_000),
     ])
 
   private static let base = ConfigText.matching(
@@ -139,6 +145,20 @@ struct CDNConfig: Sendable {
       example: "requests"),
     .bool(
       "verify", default: false, "Look after a purge, by a request through it, whether it serves the new."),
+    .duration(
+      "analytics", default: "0s", from: "0s", to: "30d",
+      "How long a time its vendor is asked about: bandwidth, requests, hits. 0s: it is not asked. `fastly`, `cloudflare`, `cloudfront`, `akamai` and `bunny` can tell.",
+      example: "1h"),
+    .duration(
+      "analytics_interval", default: "5m", from: "1s", to: "24h", "How often it is asked.", example: "15m"),
+    .string(
+      "analytics_api", default: "",
+      ConfigText.matching("\"\", or http:// or https:// and a host") { $0.isEmpty || SiteURLs.isBase($0) },
+      "The address that is asked; \"\": the vendor's own. `akamai` needs it.",
+      example: "https://akab-xxxxxxxx.luna.akamaiapis.net"),
+    .secret(
+      "analytics_token", isRequired: false,
+      "`fastly`, `cloudflare`: a token that may read figures; without one, that of purges."),
     .string(
       "purge_path", default: "/cache/purge", path, "`generic`: where purges are posted.", example: "/purge"),
     .string(
@@ -176,6 +196,7 @@ struct CDNConfig: Sendable {
     trendingMilliseconds = UInt64(table.durationMilliseconds("trending_interval"))
     verifyMilliseconds = UInt64(table.durationMilliseconds("verify_timeout"))
     names = table.strings("names")
+    removedSegments = table.integer("removed_segments")
     edges = []
     for (number, entry) in table.tables("edges").enumerated() {
       let settings = EdgeSettings(table: entry, site: site, place: "edges[\(number)]")

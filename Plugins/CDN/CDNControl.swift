@@ -36,6 +36,12 @@ public struct CDNControl: Sendable {
     public var standing: String
     /// The first of those that wait for a person.
     public var failures: [(task: String, error: String)]
+    /// What its vendor told last of its traffic; nil where nobody asks, or it never has.
+    public var traffic: TrafficReport?
+    /// Why it does not tell now; empty where nothing is wrong.
+    public var trafficTrouble: String
+    /// Segments of removed assets that were not listed, and stay at the edge until their lifetime ends.
+    public var unlistedSegments: UInt64
   }
 
   let edges: [Edge]
@@ -48,13 +54,19 @@ public struct CDNControl: Sendable {
       throw Refusal(description: "the site \(site.name) does not have [plugins.cdn] in its file")
     }
     let config = try CDNConfig(table, site: site.name)
-    try self.init(store, site: site.name, config)
+    try self.init(
+      store, site: site.name, config,
+      segmentMilliseconds: UInt32(clamping: site.packaging.segmentMilliseconds))
   }
 
-  init(_ store: Store, site: String, _ config: CDNConfig) throws(StoreError) {
+  init(
+    _ store: Store, site: String, _ config: CDNConfig, segmentMilliseconds: UInt32 = 6000
+  ) throws(StoreError) {
     edges = config.edges
     queue = try EdgeQueue(store, site: site, mostAttempts: config.mostAttempts)
-    plan = try PurgePlan(store, site: site, edges: config.edges, names: config.names)
+    plan = try PurgePlan(
+      store, site: site, edges: config.edges, names: config.names, mostSegments: config.removedSegments,
+      segmentMilliseconds: segmentMilliseconds)
   }
 
   private func named(_ name: String?) throws(Refusal) -> [Edge] {
@@ -143,7 +155,10 @@ public struct CDNControl: Sendable {
           standing: try queue.standing(edge.name),
           failures: try queue.entries(edge.name, .failed, limit: mostFailures).map {
             ($0.task.text, $0.error)
-          }))
+          },
+          traffic: edge.analytics == nil ? nil : try queue.traffic(edge.name),
+          trafficTrouble: edge.analytics == nil ? "" : try queue.trafficTrouble(edge.name),
+          unlistedSegments: try queue.unlistedSegments(edge.name)))
     }
     return all
   }

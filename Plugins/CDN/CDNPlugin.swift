@@ -35,14 +35,16 @@ public final class CDNPlugin: CatalogConsumer, APIProvider, MetricsProvider {
   public init(site: String, settings: ConfigTable) throws(PluginError) {
     self.site = site
     config = try CDNConfig(settings, site: site)
-    measures = EdgeMeasures(config.edges.map(\.name))
+    measures = EdgeMeasures(
+      config.edges.map(\.name), askedAboutTraffic: config.edges.filter { $0.analytics != nil }.map(\.name))
   }
 
   public func provision(_ host: PluginHost) throws(PluginError) {
     do throws(StoreError) {
       // From now on: what was published before this plugin was there is in no edge that it knows.
       try host.store.registerConsumer("\(Self.declaration.name)/\(site)")
-      let control = try CDNControl(host.store, site: site, config)
+      let control = try CDNControl(
+        host.store, site: site, config, segmentMilliseconds: host.segmentMilliseconds)
       let senders = config.edges.map { EdgeSender($0, config, control.queue, host, measures) }
       state.withLock { $0 = Provisioned(host: host, control: control, senders: senders) }
     } catch {
@@ -65,9 +67,17 @@ public final class CDNPlugin: CatalogConsumer, APIProvider, MetricsProvider {
   public func consume(_ events: [Event]) async throws {
     guard let state = state.withLock({ $0 }) else { return }
     let control = state.control
-    try await state.host.workers.run {
-      try control.queue.add(try control.plan.tasks(for: events))
+    let unlisted = try await state.host.workers.run {
+      let unlisted = try control.plan.unlistedSegments(of: events)
+      try control.queue.add(try control.plan.tasks(for: events), unlistedSegments: unlisted)
       try control.plan.remember(events)
+      return unlisted
+    }
+    for (edge, segments) in unlisted {
+      measures.update(edge) { $0.unlistedSegments += segments }
+      state.host.logger.warning(
+        "segments of what was removed stay at the edge until their lifetime ends",
+        metadata: ["edge": "\(edge)", "segments": "\(segments)"])
     }
   }
 

@@ -21,6 +21,13 @@ struct Edge: Sendable {
     case api
   }
 
+  /// What the vendor is asked about its traffic.
+  struct Analytics: Sendable {
+    let vendor: any AnalyticsVendor
+    let periodSeconds: Int64
+    let intervalMilliseconds: UInt64
+  }
+
   /// The field that carries tags for this edge, and what it takes.
   struct TagField: Equatable, Sendable {
     var name: String
@@ -51,6 +58,8 @@ struct Edge: Sendable {
   let prefetchCall: GenericVendor.Template?
   /// Of the generic vendor: what is told once at the start.
   let rulesCall: HTTPRequest?
+  /// nil where nobody asks, or the vendor does not tell.
+  let analytics: Analytics?
 
   /// A GET of a path of the site by way of this edge.
   func viewerRequest(_ path: String) -> HTTPRequest {

@@ -1,4 +1,5 @@
 import Origin
+import Store
 import Synchronization
 
 /// What has happened at each edge since the start, for the metrics page and the API.
@@ -24,13 +25,23 @@ final class EdgeMeasures: Sendable {
     var oldestMilliseconds: UInt64 = 0
     /// What is wrong now; empty where nothing is.
     var standing = ""
+    /// What the vendor said last of its traffic.
+    var traffic: TrafficReport?
+    var trafficFailures: UInt64 = 0
+    /// Why it says nothing now; empty where nothing is wrong.
+    var trafficTrouble = ""
+    /// Segments of removed assets that stay at the edge until their lifetime ends, as far as they were not listed.
+    var unlistedSegments: UInt64 = 0
   }
 
   private let edges: Mutex<[String: Figures]>
   private let names: [String]
+  /// Those whose vendors are asked about traffic.
+  private let asked: [String]
 
-  init(_ names: [String]) {
+  init(_ names: [String], askedAboutTraffic asked: [String] = []) {
     self.names = names
+    self.asked = asked
     edges = Mutex(Dictionary(names.map { ($0, Figures()) }, uniquingKeysWith: { first, _ in first }))
   }
 
@@ -85,6 +96,36 @@ final class EdgeMeasures: Sendable {
       metric("edge_up", .gauge, "1 where the last call succeeded, 0 where it did not.") {
         $0.standing.isEmpty ? 1 : 0
       },
+      metric(
+        "unlisted_segments_total", .counter,
+        "Segments of removed assets that the edge keeps until their lifetime ends."
+      ) { Double($0.unlistedSegments) },
+    ] + trafficMetrics(all)
+  }
+
+  /// Of the edges whose vendor is asked; none of those that have not answered yet.
+  private func trafficMetrics(_ all: [String: Figures]) -> [PluginMetric] {
+    guard !asked.isEmpty else { return [] }
+    let now = Store.wallClockMilliseconds()
+    func metric(_ name: String, _ help: String, _ value: (TrafficReport) -> Double?) -> PluginMetric {
+      PluginMetric(
+        "cdn_traffic_\(name)", .gauge, help,
+        asked.compactMap { edge in
+          all[edge]?.traffic.flatMap(value).map { .init($0, labels: [("edge", edge)]) }
+        })
+    }
+    return [
+      metric("requests", "Requests of viewers in the window that the vendor told of last.") {
+        Double($0.requests)
+      },
+      metric("bytes", "Bytes that viewers got in it.") { Double($0.bytes) },
+      metric("bits_per_second", "The same by the second, on average.") { Double($0.bitsPerSecond) },
+      metric("hit_ratio", "Requests in it that the cache answered, from 0 to 1.") { $0.hitRatio },
+      metric("window_seconds", "How long it was.") { Double($0.untilSeconds - $0.fromSeconds) },
+      metric("age_seconds", "How long ago it ended.") { Double($0.ageSeconds(now)) },
+      PluginMetric(
+        "cdn_traffic_failures_total", .counter, "Times that the vendor did not tell its traffic.",
+        asked.map { .init(Double(all[$0]?.trafficFailures ?? 0), labels: [("edge", $0)]) }),
     ]
   }
 }

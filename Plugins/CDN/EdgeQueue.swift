@@ -6,6 +6,9 @@
 //   cdn.places   site, edge, 16 bytes of the task's SHA-256       lane and sequence of the entry for that task
 //                site, edge                                       the last sequence given
 //                site, edge, 0                                    standing of the edge, as text
+//                site, edge, 1                                    what its vendor told of its traffic (`TrafficReport`)
+//                site, edge, 2                                    why the vendor does not tell, as text
+//                site, edge, 3                                    how many segments of removed assets were not listed (8 bytes)
 //
 //   entry        "1" version since queued attempts task error, with tabs between
 //
@@ -83,12 +86,19 @@ public struct EdgeQueue: Sendable {
 
   // MARK: Adding
 
-  /// Adds tasks, all or none, durably.
-  public func add(_ new: [(edge: String, task: EdgeTask)]) throws(StoreError) {
-    guard !new.isEmpty else { return }
+  /// Adds tasks, all or none, durably, and to the count of segments that were not listed.
+  public func add(
+    _ new: [(edge: String, task: EdgeTask)], unlistedSegments: [String: UInt64] = [:]
+  ) throws(StoreError) {
+    guard !new.isEmpty || !unlistedSegments.isEmpty else { return }
     let now = now()
     try index.write { (transaction) throws(StoreError) in
       for (edge, task) in new { try put(task, edge, now, transaction) }
+      for (edge, segments) in unlistedSegments {
+        let key = edgeKey(edge) + [Note.unlisted.rawValue]
+        let known = try transaction.withValue(places, key.span.bytes) { Self.number($0) } ?? 0
+        try transaction.put(places, key.span.bytes, Self.bytes(saturatingSum([known, segments])))
+      }
     }
   }
 
@@ -167,20 +177,59 @@ public struct EdgeQueue: Sendable {
     return (count, first)
   }
 
+  /// What is written down about an edge beside its tasks.
+  private enum Note: UInt8 {
+    case standing = 0
+    case traffic = 1
+    case trafficTrouble = 2
+    case unlisted = 3
+  }
+
+  private func note(_ note: Note, _ edge: String) throws(StoreError) -> [UInt8] {
+    let key = edgeKey(edge) + [note.rawValue]
+    return try index.read { (transaction) throws(StoreError) in
+      try transaction.withValue(places, key.span.bytes) { Array($0) } ?? []
+    }
+  }
+
   /// What was last written down about an edge; empty where nothing is wrong.
   public func standing(_ edge: String) throws(StoreError) -> String {
-    let key = edgeKey(edge) + [0]
-    return try index.read { (transaction) throws(StoreError) in
-      try transaction.withValue(places, key.span.bytes) { String(decoding: $0, as: UTF8.self) } ?? ""
-    }
+    String(decoding: try note(.standing, edge), as: UTF8.self)
+  }
+
+  /// What its vendor told last of its traffic; nil where it never has.
+  public func traffic(_ edge: String) throws(StoreError) -> TrafficReport? {
+    TrafficReport(text: String(decoding: try note(.traffic, edge), as: UTF8.self))
+  }
+
+  /// Why it does not tell now; empty where nothing is wrong.
+  public func trafficTrouble(_ edge: String) throws(StoreError) -> String {
+    String(decoding: try note(.trafficTrouble, edge), as: UTF8.self)
+  }
+
+  /// Segments of removed assets that were too many to be listed, over all time.
+  public func unlistedSegments(_ edge: String) throws(StoreError) -> UInt64 {
+    Self.number(try note(.unlisted, edge))
   }
 
   // MARK: Changing
 
   public func setStanding(_ edge: String, _ text: String) throws(StoreError) {
-    let key = edgeKey(edge) + [0]
+    let key = edgeKey(edge) + [Note.standing.rawValue]
     try index.write { (transaction) throws(StoreError) in
       try transaction.put(places, key.span.bytes, Array(text.utf8))
+    }
+  }
+
+  /// - Parameter report: nil leaves what is known.
+  func setTraffic(_ edge: String, _ report: TrafficReport?, trouble: String) throws(StoreError) {
+    let key = edgeKey(edge)
+    try index.write { (transaction) throws(StoreError) in
+      if let report {
+        try transaction.put(places, (key + [Note.traffic.rawValue]).span.bytes, Array(report.text.utf8))
+      }
+      try transaction.put(
+        places, (key + [Note.trafficTrouble.rawValue]).span.bytes, Array(trouble.utf8.prefix(500)))
     }
   }
 

@@ -49,6 +49,11 @@ final class EdgeSender: Sendable {
       group.addTask { await self.sendPurges() }
       group.addTask { await self.warmAssets() }
       group.addTask { await self.postRules() }
+      if let analytics = edge.analytics {
+        let pull = AnalyticsPull(
+          edge: edge, analytics: analytics, client: client, queue: queue, host: host, measures: measures)
+        group.addTask { await pull.run() }
+      }
       if edge.verifies {
         group.addTask { for await done in self.acknowledged.stream { await self.verify(done) } }
       }

@@ -61,7 +61,47 @@ struct EdgeSettings {
       timeoutMilliseconds: UInt64(table.durationMilliseconds("timeout")),
       addresses: mayBePrivate ? .publicAndPrivate : .publicOnly, tagField: tagField, cacheRule: cacheRule,
       prefetch: prefetch, verifies: table.bool("verify"), prefetchCall: prefetchCall,
-      rulesCall: try rulesCall(vendor))
+      rulesCall: try rulesCall(vendor), analytics: try analytics)
+  }
+
+  /// Whom to ask about traffic.
+  private var analytics: Edge.Analytics? {
+    get throws(PluginError) {
+      let seconds = Int64(table.durationMilliseconds("analytics") / 1000)
+      guard seconds > 0 else { return nil }
+      func address(_ usual: String) -> String {
+        table.string("analytics_api").isEmpty ? usual : table.string("analytics_api")
+      }
+      let token = table.secret("analytics_token") == nil ? "token" : "analytics_token"
+      let vendor: any AnalyticsVendor
+      switch vendorName {
+      case "fastly":
+        vendor = FastlyAnalytics(
+          api: address("https://api.fastly.com"), service: try needed("zone"), token: try text(token))
+      case "cloudflare":
+        vendor = CloudflareAnalytics(
+          api: address("https://api.cloudflare.com"), zone: try needed("zone"), token: try text(token),
+          site: siteURLs)
+      case "cloudfront":
+        vendor = CloudFrontAnalytics(
+          api: address("https://monitoring.us-east-1.amazonaws.com"), distribution: try needed("zone"),
+          credentials: .init(keyID: try needed("key_id"), secret: try secret("key_secret")))
+      case "akamai":
+        vendor = AkamaiAnalytics(
+          api: try needed("analytics_api"),
+          credentials: .init(
+            clientToken: try needed("key_id"), accessToken: try text("access_token"),
+            clientSecret: try secret("key_secret")), site: siteURLs)
+      case "bunny":
+        vendor = BunnyAnalytics(
+          api: address("https://api.bunny.net"), zone: try needed("zone"), key: try text(token))
+      default:
+        throw complaint("analytics", "\(vendorName) has nothing that can be asked: leave it out")
+      }
+      return Edge.Analytics(
+        vendor: vendor, periodSeconds: seconds,
+        intervalMilliseconds: UInt64(table.durationMilliseconds("analytics_interval")))
+    }
   }
 
   // MARK: Parts

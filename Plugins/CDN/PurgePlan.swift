@@ -3,12 +3,18 @@
 //   asset changed       all that its URLs without a generation answered: one tag, or those URLs. What lies below
 //                       `/g/{generation}/` never changes and stays: viewers of the old generation play on.
 //   made private        everything of it, so that nobody finds it in a cache
-//   asset removed       everything of it, as far as the edge can be told
+//   asset removed       everything of it, as far as the edge can be told; by URL its segments, too, up to a bound
 //   file changed, gone  its URL
 //
-// URLs need the names of the asset's renditions, the old ones too. A removed asset has left none in the catalog, so
-// the names of each asset are kept beside the queue, in the table `cdn.assets` (site, id: generation, then names). They are written
-// after the tasks: what comes again after a crash finds the names that it found before.
+// URLs need the names of the asset's renditions, the old ones too, and how many segments each has. A removed asset has left none in the
+// catalog, so the names are kept beside the queue, in the table `cdn.assets` (site, id). They are written after the tasks: what comes
+// again after a crash finds the names that it found before.
+//
+//   names       generation { " " name "=" segments }, the newest generation first, ";" between them, four at most; behind "!" where the
+//               asset was private by then: its segments are told once, and not at every change of its metadata
+//
+// That is 20 bytes for each rendition, and all that is needed: segments are numbered. Whoever removes an asset has it forgotten even
+// where its packaging index is gone by then.
 
 import HTTP
 import Origin
@@ -21,19 +27,33 @@ struct PurgePlan: Sendable {
   let edges: [Edge]
   /// Names below an asset besides those that follow from its renditions.
   let names: [String]
+  /// Of one asset that is removed or hidden.
+  let mostSegments: Int
+  /// What packaging indexes are cut for.
+  let segmentMilliseconds: UInt32
   private let memory: Table
+  private static let mostGenerations = 4
 
-  init(_ store: Store, site: String, edges: [Edge], names: [String]) throws(StoreError) {
+  init(
+    _ store: Store, site: String, edges: [Edge], names: [String], mostSegments: Int = 20_000,
+    segmentMilliseconds: UInt32 = 6000
+  ) throws(StoreError) {
     self.site = site
     self.store = store
     self.edges = edges
     self.names = names
+    self.mostSegments = mostSegments
+    self.segmentMilliseconds = segmentMilliseconds
     memory = try store.index.table("cdn.assets")
   }
 
   private enum Extent {
     case latest
-    case whole
+    /// All of what is still there, but not for all to see.
+    case hidden
+    case removed
+
+    var isWhole: Bool { self != .latest }
   }
 
   /// The tasks that follow from events, in their order. Blocks.
@@ -44,12 +64,12 @@ struct PurgePlan: Sendable {
       case .filePublished, .fileRemoved:
         tasks += purge(file: event.subject)
       case .assetRemoved:
-        tasks += try purge(asset: event.subject, .whole)
+        tasks += try purge(asset: event.subject, .removed)
       case .assetReady, .assetUpdated, .generationReplaced:
         let record = try store.read { (reader) throws(StoreError) in
           try reader.asset(site: site, id: event.subject)
         }
-        tasks += try purge(asset: event.subject, record?.privacy == .private ? .whole : .latest)
+        tasks += try purge(asset: event.subject, record?.privacy == .private ? .hidden : .latest)
         guard event.kind != .assetUpdated, let task = EdgeTask(.warm, event.subject) else { continue }
         for edge in edges where edge.prefetch != .off { tasks.append((edge.name, task)) }
       }
@@ -60,14 +80,50 @@ struct PurgePlan: Sendable {
   /// Writes down what the next change may take away. Call it when the tasks are in the queue. Blocks.
   func remember(_ events: [Event]) throws(StoreError) {
     guard edges.contains(where: { $0.method == .url }) else { return }
-    var ids: Set<String> = []
+    var replaced: [String: [Generation]] = [:]
     for event in events where event.kind != .filePublished && event.kind != .fileRemoved {
-      ids.insert(event.subject)
+      replaced[event.subject, default: []] += event.previous.map { [$0] } ?? []
     }
-    for id in ids {
+    for (id, previous) in replaced {
       let record = try store.read { (reader) throws(StoreError) in try reader.asset(site: site, id: id) }
-      try remember(id, record?.generation?.hex, record?.renditions.map(\.name) ?? [])
+      guard let record, let generation = record.generation else {
+        try remember(id, [], isHidden: false)
+        continue
+      }
+      let newest = known(generation, record.renditions)
+      var older = try remembered(id).known.filter { $0.generation != newest.generation }
+      // What was published before this plugin was there, and is served to those who are in the middle of it.
+      for generation in previous
+      where !([newest] + older).contains(where: { $0.generation == generation.hex }) {
+        let record = try store.read { (reader) throws(StoreError) in
+          try reader.generation(
+            site: site, id: id, generation: generation, nowMilliseconds: store.options.nowMilliseconds())
+        }
+        if let record { older.insert(known(generation, record.renditions), at: 0) }
+      }
+      try remember(
+        id, Array(([newest] + older).prefix(Self.mostGenerations)), isHidden: record.privacy == .private)
     }
+  }
+
+  /// How many segments of what these events remove or hide are beyond the bound, for each edge that is told by URLs.
+  func unlistedSegments(of events: [Event]) throws(StoreError) -> [String: UInt64] {
+    var counts: [String: UInt64] = [:]
+    for event in events where event.kind == .assetRemoved || event.kind == .assetUpdated {
+      let edges = edges.filter { $0.method == .url && !$0.vendor.kinds.contains(.tree) }
+      guard !edges.isEmpty else { return [:] }
+      let record = try store.read { (reader) throws(StoreError) in
+        try reader.asset(site: site, id: event.subject)
+      }
+      guard event.kind == .assetRemoved || record?.privacy == .private else { continue }
+      let extent: Extent = event.kind == .assetRemoved ? .removed : .hidden
+      let segments = try segmentsToForget(of: event.subject, extent, most: .max).count
+      for edge in edges {
+        let left = edge.vendor.forgetsRemoved ? segments - min(segments, mostSegments) : segments
+        if left > 0 { counts[edge.name, default: 0] += UInt64(left) }
+      }
+    }
+    return counts
   }
 
   /// What has to be forgotten of a file.
@@ -80,21 +136,29 @@ struct PurgePlan: Sendable {
   /// What has to be forgotten of an asset whose newest state is in the catalog, or that has gone from it. Blocks.
   func purge(asset id: String) throws(StoreError) -> [(edge: String, task: EdgeTask)] {
     let record = try store.read { (reader) throws(StoreError) in try reader.asset(site: site, id: id) }
-    return try purge(asset: id, record == nil ? .whole : .latest)
+    return try purge(asset: id, record == nil ? .removed : .latest)
   }
 
   private func purge(asset id: String, _ extent: Extent) throws(StoreError) -> [(
     edge: String, task: EdgeTask
   )] {
     let paths = edges.contains { $0.method == .url } ? try paths(of: id, extent) : []
+    let segments =
+      extent.isWhole
+        && edges.contains {
+          $0.method == .url && !$0.vendor.kinds.contains(.tree) && $0.vendor.forgetsRemoved
+        }
+      ? try segmentsToForget(of: id, extent, most: mostSegments) : []
     var tasks: [(edge: String, task: EdgeTask)] = []
     for edge in edges {
       let found: [EdgeTask?]
-      switch (edge.method, extent) {
-      case (.tag, .latest): found = [EdgeTask(.tag, "latest-\(id)")]
-      case (.tag, .whole): found = [EdgeTask(.tag, "asset-\(id)")]
+      switch (edge.method, extent.isWhole) {
+      case (.tag, false): found = [EdgeTask(.tag, "latest-\(id)")]
+      case (.tag, true): found = [EdgeTask(.tag, "asset-\(id)")]
       case (.tree, _): found = [EdgeTask(.tree, "/v/\(id)/")]
-      case (.url, .whole) where edge.vendor.kinds.contains(.tree): found = [EdgeTask(.tree, "/v/\(id)/")]
+      case (.url, true) where edge.vendor.kinds.contains(.tree): found = [EdgeTask(.tree, "/v/\(id)/")]
+      case (.url, true) where edge.vendor.forgetsRemoved:
+        found = (paths + segments).map { EdgeTask(.path, $0) }
       case (.url, _): found = paths.map { EdgeTask(.path, $0) }
       }
       tasks += found.compactMap { $0 }.map { (edge.name, $0) }
@@ -107,18 +171,57 @@ struct PurgePlan: Sendable {
   /// The paths of an asset that are known to be asked for; those of renditions that it had before, too.
   private func paths(of id: String, _ extent: Extent) throws(StoreError) -> [String] {
     let record = try store.read { (reader) throws(StoreError) in try reader.asset(site: site, id: id) }
-    let known = try remembered(id)
-    var renditions = known.renditions
+    let known = try remembered(id).known
+    var renditions = known.first?.renditions.map(\.name) ?? []
     for name in record?.renditions.map(\.name) ?? [] where !renditions.contains(name) {
       renditions.append(name)
     }
     var paths = Self.names(renditions: renditions, more: self.names).map { "/v/\(id)/\($0)" }
-    if extent == .whole, let generation = known.generation {
-      paths += Self.names(renditions: known.renditions, more: self.names).map {
-        "/v/\(id)/g/\(generation)/\($0)"
+    guard extent.isWhole else { return paths }
+    for known in known {
+      paths += Self.names(renditions: known.renditions.map(\.name), more: self.names).map {
+        "/v/\(id)/g/\(known.generation)/\($0)"
       }
     }
     return paths
+  }
+
+  /// None of an asset that was private before.
+  private func segmentsToForget(of id: String, _ extent: Extent, most: Int) throws(StoreError) -> [String] {
+    let (known, wasHidden) = try remembered(id)
+    return extent == .hidden && wasHidden ? [] : segmentPaths(of: id, known, most: most)
+  }
+
+  /// The paths of all segments that are known to have been there, those of the newest generation first, and of each the beginnings of all
+  /// renditions before what follows.
+  private func segmentPaths(of id: String, _ known: [Known], most: Int) -> [String] {
+    var paths: [String] = []
+    for known in known {
+      let longest = known.renditions.map(\.segments).max() ?? 0
+      for number in 0..<longest {
+        for (name, segments) in known.renditions {
+          let isSubtitle = name.hasPrefix("subtitle-")
+          guard isSubtitle || number < segments else { continue }
+          for form in [DeliveryForm.fragments, .transport] {
+            guard paths.count < most else { return paths }
+            let resource = AssetResource.rendition(
+              name, isSubtitle ? .subtitleSegment(number, form) : .segment(number, form))
+            paths.append("/v/\(id)/g/\(known.generation)/\(resource.canonicalName)")
+          }
+        }
+      }
+    }
+    return paths
+  }
+
+  private func known(_ generation: Generation, _ renditions: [RenditionRecord]) -> Known {
+    Known(
+      generation: generation.hex, renditions: renditions.map { (name: $0.name, segments: segments(of: $0)) })
+  }
+
+  /// 0 for what has no segments, or no index that can be read.
+  private func segments(of rendition: RenditionRecord) -> Int {
+    SegmentCount.of(rendition, in: store, targetMilliseconds: segmentMilliseconds) ?? 0
   }
 
   /// Names below an asset, in the order in which viewers need them.
@@ -141,24 +244,42 @@ struct PurgePlan: Sendable {
     [UInt8(truncatingIfNeeded: site.utf8.count)] + Array(site.utf8) + Array(id.utf8)
   }
 
-  private func remembered(_ id: String) throws(StoreError) -> (generation: String?, renditions: [String]) {
+  /// What was there.
+  struct Known {
+    var generation: String
+    var renditions: [(name: String, segments: Int)]
+  }
+
+  private func remembered(_ id: String) throws(StoreError) -> (known: [Known], wasHidden: Bool) {
     let key = key(id)
     let text = try store.index.read { (transaction) throws(StoreError) in
       try transaction.withValue(memory, key.span.bytes) { String(decoding: $0, as: UTF8.self) } ?? ""
     }
-    let parts = text.split(separator: " ").map(String.init)
-    return (parts.first, Array(parts.dropFirst()))
+    let wasHidden = text.hasPrefix("!")
+    let known = text.dropFirst(wasHidden ? 1 : 0).split(separator: ";").compactMap { generation -> Known? in
+      let parts = generation.split(separator: " ")
+      guard let name = parts.first else { return nil }
+      let renditions = parts.dropFirst().map { part in
+        let pair = part.split(separator: "=", maxSplits: 1)
+        return (name: String(pair[0]), segments: pair.count > 1 ? Int(pair[1]) ?? 0 : 0)
+      }
+      return Known(generation: String(name), renditions: renditions)
+    }
+    return (known, wasHidden)
   }
 
-  private func remember(_ id: String, _ generation: String?, _ renditions: [String]) throws(StoreError) {
+  /// - Parameter known: nothing where the asset is gone.
+  func remember(_ id: String, _ known: [Known], isHidden: Bool) throws(StoreError) {
     let key = key(id)
     try store.index.write { (transaction) throws(StoreError) in
-      guard let generation else {
+      guard !known.isEmpty else {
         try transaction.delete(memory, key.span.bytes)
         return
       }
-      let text = ([generation] + renditions).joined(separator: " ")
-      try transaction.put(memory, key.span.bytes, Array(text.utf8))
+      let text = known.map { known in
+        ([known.generation] + known.renditions.map { "\($0.name)=\($0.segments)" }).joined(separator: " ")
+      }.joined(separator: ";")
+      try transaction.put(memory, key.span.bytes, Array(((isHidden ? "!" : "") + text).utf8))
     }
   }
 }

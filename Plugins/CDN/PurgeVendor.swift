@@ -10,6 +10,8 @@ protocol PurgeVendor: Sendable {
   /// What it can forget by. Tasks of other kinds are refused.
   var kinds: Set<EdgeTask.Kind> { get }
   var limits: VendorLimits { get }
+  /// Whether a purge by URL of what the origin has no more makes the edge forget it.
+  var forgetsRemoved: Bool { get }
 
   /// The requests for entries whose kinds it knows, within its limits for one call. The same entry may be in several calls.
   func calls(for entries: [EdgeQueue.Entry], at moment: CallMoment) -> [PurgeCall]
@@ -79,6 +81,8 @@ extension PurgeVerdict {
 }
 
 extension PurgeVendor {
+  var forgetsRemoved: Bool { true }
+
   func verdict(on response: HTTPResponse, to call: PurgeCall) -> PurgeVerdict { .of(response) }
 }
 

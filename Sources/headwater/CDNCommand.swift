@@ -111,6 +111,29 @@ struct CDNCommand: ParsableCommand {
       var oldest: String?
       var trouble: String?
       var failures: [Failed]
+      var traffic: Traffic?
+      var trafficTrouble: String?
+      var unlistedSegments: UInt64
+
+      struct Traffic: Encodable {
+        var from: String
+        var until: String
+        var ageSeconds: Int64
+        var requests: UInt64
+        var bytes: UInt64
+        var bitsPerSecond: UInt64
+        var hitRatio: Double?
+
+        init(_ report: TrafficReport) {
+          from = Terminal.time(report.fromSeconds * 1000)
+          until = Terminal.time(report.untilSeconds * 1000)
+          ageSeconds = report.ageSeconds(Store.wallClockMilliseconds())
+          requests = report.requests
+          bytes = report.bytes
+          bitsPerSecond = report.bitsPerSecond
+          hitRatio = report.hitRatio
+        }
+      }
 
       init(_ status: CDNControl.Status) {
         edge = status.edge
@@ -121,6 +144,9 @@ struct CDNCommand: ParsableCommand {
         oldest = status.oldestMilliseconds.map { Terminal.time($0) }
         trouble = status.standing.isEmpty ? nil : status.standing
         failures = status.failures.map { Failed(task: $0.task, error: $0.error) }
+        traffic = status.traffic.map { Traffic($0) }
+        trafficTrouble = status.trafficTrouble.isEmpty ? nil : status.trafficTrouble
+        unlistedSegments = status.unlistedSegments
       }
     }
 
@@ -138,6 +164,18 @@ struct CDNCommand: ParsableCommand {
         if let oldest = row.oldest { line += "  oldest \(oldest)" }
         Terminal.line(line)
         if let trouble = row.trouble { Terminal.line("  trouble: \(trouble)") }
+        if let traffic = row.traffic {
+          let ratio = traffic.hitRatio.map { ", \(($0 * 1000).rounded() / 10) % hits" } ?? ""
+          Terminal.line(
+            "  traffic: \(traffic.requests) requests, \(traffic.bytes) bytes, \(traffic.bitsPerSecond) bit/s\(ratio)"
+              + "; from \(traffic.from) to \(traffic.until), \(traffic.ageSeconds) s ago")
+        }
+        if let trouble = row.trafficTrouble { Terminal.line("  traffic is not told: \(trouble)") }
+        if row.unlistedSegments > 0 {
+          Terminal.line(
+            "  \(row.unlistedSegments) segments of removed assets were too many to purge; they end by their lifetime"
+          )
+        }
         for failure in row.failures { Terminal.line("  failed: \(failure.task): \(failure.error)") }
       }
     }

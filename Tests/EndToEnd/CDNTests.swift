@@ -110,9 +110,14 @@ extension EndToEnd {
       }
       try Self.eventually("all is acknowledged", Self.freshLimit) { try Self.isSettled(server) }
       #expect(try edge.get("/v/film/manifest.mpd").status == 404)
-      let gone = kind == .varnish || kind == .banning ? new.children : new.master.playlists
+      // Renewing hides nothing that the origin has no more.
+      let gone =
+        kind == .refreshing
+        ? new.master.playlists : new.master.playlists + new.children + old.master.playlists + old.children
       for path in gone { #expect(try edge.get(path).status == 404, "\(path)") }
-      #expect(try Self.status(server)["failed"] as? Int == 0)
+      let status = try Self.status(server)
+      #expect(status["failed"] as? Int == 0)
+      #expect((status["unlisted_segments"] as? Int ?? 0 > 0) == (kind == .refreshing))
       #expect(try server.stop() == 0)
     }
 

@@ -73,6 +73,8 @@ struct NginxVendor: PurgeVendor {
   let server: CacheServer
   /// Renew instead of forget: for an nginx without such a module.
   let refreshes: Bool
+  /// A renewal that the origin answers with 404 is kept only where nginx keeps such answers, and for each segment it would be asked.
+  var forgetsRemoved: Bool { !refreshes }
 
   let kinds: Set<EdgeTask.Kind> = [.path]
   let limits = VendorLimits()

@@ -1,6 +1,7 @@
 // AWS Signature Version 4, for a POST with a body and no query
 //
-//   canonical   POST, path, query (none), content-type, host and x-amz-date each on a line, a blank line, their names, SHA-256 of the body
+//   canonical   POST, path, query (none), content-type, host, x-amz-date and x-amz-target (where there is one) each on a line, a blank
+//               line, their names, SHA-256 of the body
 //   to sign     AWS4-HMAC-SHA256, date, scope (day/region/service/aws4_request), SHA-256 of the canonical request
 //   key         HMAC(HMAC(HMAC(HMAC("AWS4" secret, day), region), service), "aws4_request")
 
@@ -18,15 +19,18 @@ enum SignatureV4 {
   /// - Parameters:
   ///   - path: in canonical form: percent-encoded, without dot segments.
   ///   - date: `20260101T000000Z`, as it stands in `X-Amz-Date`.
+  ///   - target: as it stands in `X-Amz-Target`; nil without that field.
   static func authorization(
     _ method: String, host: String, path: String, contentType: String, body: [UInt8], date: String,
-    region: String, service: String, _ credentials: Credentials
+    target: String? = nil, region: String, service: String, _ credentials: Credentials
   ) -> String {
-    let names = "content-type;host;x-amz-date"
-    let canonical = [
-      method, path, "", "content-type:\(contentType)", "host:\(host.lowercased())", "x-amz-date:\(date)", "",
-      names, BlobID.digest(of: body).hex,
-    ].joined(separator: "\n")
+    let names = "content-type;host;x-amz-date" + (target == nil ? "" : ";x-amz-target")
+    var lines = [
+      method, path, "", "content-type:\(contentType)", "host:\(host.lowercased())", "x-amz-date:\(date)",
+    ]
+    if let target { lines.append("x-amz-target:\(target)") }
+    lines += ["", names, BlobID.digest(of: body).hex]
+    let canonical = lines.joined(separator: "\n")
     let scope = "\(date.prefix(8))/\(region)/\(service)/aws4_request"
     let text = [
       "AWS4-HMAC-SHA256", date, scope, BlobID.digest(of: Array(canonical.utf8)).hex,
