@@ -8,26 +8,8 @@ import Testing
 
 /// Against real clusters and sentinels.
 @Suite(.serialized) struct RedisClusterTests {
-  /// Two nodes, each with half of the slots.
-  static func cluster() throws -> [RedisServer] {
-    let nodes = try (0..<2).map { _ in
-      try RedisServer(["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"])
-    }
-    try nodes[0].command("cluster", "addslotsrange", "0", "8191")
-    try nodes[1].command("cluster", "addslotsrange", "8192", "16383")
-    try nodes[1].command("cluster", "set-config-epoch", "2")
-    try nodes[0].command("cluster", "meet", "127.0.0.1", "\(nodes[1].port)")
-    let deadline = ContinuousClock.now + .seconds(20)
-    for node in nodes {
-      while !(try node.command("cluster", "info").contains("cluster_state:ok")) {
-        guard ContinuousClock.now < deadline else { throw SupportError("the cluster does not come up") }
-      }
-    }
-    return nodes
-  }
-
   @Test func callsFindTheirNode() async throws {
-    let nodes = try Self.cluster()
+    let nodes = try RedisServer.cluster()
     try await withRedis("redis-cluster://127.0.0.1:\(nodes[0].port)") { client in
       for number in 0..<200 {
         #expect(
@@ -50,7 +32,7 @@ import Testing
   }
 
   @Test func slotsThatMoveAreFollowed() async throws {
-    let nodes = try Self.cluster()
+    let nodes = try RedisServer.cluster()
     // `{user1000}.following` and its like are in slot 3443, which the first node has.
     let ids = try nodes.map { try $0.command("cluster", "myid") }
     try await withRedis("redis-cluster://127.0.0.1:\(nodes[1].port)") { client in
@@ -73,51 +55,9 @@ import Testing
 
   // MARK: Sentinels
 
-  /// A sentinel that watches one primary.
-  final class Sentinel: Sendable {
-    private let folder: TemporaryFolder
-    private let server: BackgroundCommand
-    let port: UInt16
-
-    init(of primary: RedisServer) throws {
-      folder = try TemporaryFolder("sentinel")
-      for _ in 0..<20 {
-        let port = try Canary().port
-        let path = try folder.write(
-          "sentinel.conf",
-          text: """
-            port \(port)
-            bind 127.0.0.1
-            dir \(folder.url.path)
-            sentinel monitor mymaster 127.0.0.1 \(primary.port) 1
-            sentinel down-after-milliseconds mymaster 500
-            sentinel failover-timeout mymaster 2000
-
-            """)
-        let started = try BackgroundCommand("redis-server", [path, "--sentinel"])
-        let deadline = ContinuousClock.now + .seconds(10)
-        while ContinuousClock.now < deadline, started.wait(.zero) == nil {
-          if try Command.run("redis-cli", ["-p", "\(port)", "ping"]).text.hasPrefix("PONG") {
-            self.port = port
-            server = started
-            return
-          }
-        }
-        started.kill()
-      }
-      throw SupportError("the sentinel did not start")
-    }
-
-    deinit { server.kill() }
-
-    func command(_ words: String...) throws -> String {
-      try Command.run("redis-cli", ["-p", "\(port)"] + words).text
-    }
-  }
-
   @Test func thePrimaryIsFound() async throws {
     let server = try RedisServer()
-    let sentinel = try Sentinel(of: server)
+    let sentinel = try RedisSentinel(of: server)
     let nobody = try Canary().port
     let sentinels = "127.0.0.1:\(nobody),127.0.0.1:\(sentinel.port)"
     try await withRedis("redis-sentinel://\(sentinels)/mymaster/2") { client in
@@ -130,7 +70,7 @@ import Testing
     }
     // A replica, whoever calls it the primary, is none.
     let replica = try RedisServer(["--replicaof", "127.0.0.1 \(server.port)"])
-    let mistaken = try Sentinel(of: replica)
+    let mistaken = try RedisSentinel(of: replica)
     try await withRedis("redis-sentinel://127.0.0.1:\(mistaken.port)/mymaster") { client in
       let code = await client.failure(RedisCommand("GET", "k"))
       // Or the sentinel has found out by now.
@@ -142,7 +82,7 @@ import Testing
   @Test(.enabled(if: Torture.isLong)) func thePrimaryIsFollowed() async throws {
     let first = try RedisServer()
     let second = try RedisServer(["--replicaof", "127.0.0.1 \(first.port)"])
-    let sentinel = try Sentinel(of: first)
+    let sentinel = try RedisSentinel(of: first)
     let deadline = ContinuousClock.now + .seconds(60)
     while !(try sentinel.command("sentinel", "replicas", "mymaster").contains("\(second.port)")) {
       try #require(ContinuousClock.now < deadline)
