@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test check format fixtures fuzz torture sanitize bench bench-quick bench-transcode clean
+.PHONY: help deps build run test check format fixtures fuzz torture sanitize bench bench-quick bench-plugins bench-transcode clean
 
 SECONDS ?= 60
 VIDEO ?=
@@ -73,6 +73,11 @@ bench-quick: ## the same with two short rounds, printed only (3 minutes)
 	@scripts/install-deps.sh build bench
 	@$(MAKE) --no-print-directory build
 	python3 scripts/bench.py --quick
+
+bench-plugins: ## measure what all plugins cost, and media while Redis fails; writes docs/PERFORMANCE.md (12 minutes)
+	@scripts/install-deps.sh build test bench
+	@$(MAKE) --no-print-directory build
+	python3 scripts/bench-plugins.py --write
 
 bench-transcode: ## measure transcoding beside ffmpeg, 10 min of 1080p; writes docs/TRANSCODING.md (an hour and a half)
 	@scripts/install-deps.sh build bench

@@ -114,7 +114,8 @@ class Headwater(Server):
 
     token = "a token of the benchmark, and of nothing else"
 
-    def __init__(self, binary, folder, redis_port=None):
+    def __init__(self, binary, folder, site="", tables=""):
+        """`site` and `tables` are added to the files of the site and of the server."""
         self.binary = str(binary)
         self.folder = folder
         self.storage = folder / "storage"
@@ -125,13 +126,12 @@ class Headwater(Server):
             f'[server]\nlisten = ["127.0.0.1:0", "127.0.0.1:0 tls"]\nadmin = ""\nthreads = 2\n'
             f'storage = "{self.storage}"\n'
             f'[tls]\ncertificate = "{folder}/tls.pem"\nkey_file = "{folder}/tls.key"\n'
-            '[log]\nlevel = "warning"\naccess = "off"\n'
+            '[log]\nlevel = "warning"\naccess = "off"\n' + tables
         )
         (folder / "etc/bench.token").write_text(self.token)
         (folder / "etc/bench.token").chmod(0o600)
         (folder / "etc/sites/bench.toml").write_text(
-            'hosts = ["*"]\n[api]\ntokens = [{ id = "bench", secret_file = "../bench.token" }]\n'
-            + (f'[plugins.redis]\nurl = "redis://127.0.0.1:{redis_port}/0"\n' if redis_port else "")
+            'hosts = ["*"]\n[api]\ntokens = [{ id = "bench", secret_file = "../bench.token" }]\n' + site
         )
 
     def command(self, *words):
@@ -321,13 +321,15 @@ def transport_segments(server, asset):
     return playlist, [urllib.parse.urljoin(playlist, line) for line in lines if line and line[0] != "#"]
 
 
-def publish(headwater, nginx, folder):
-    """Puts the same bytes behind the same paths of both; the film's segments are made by Headwater."""
+#: Bytes of the objects that are read hot.
+SIZES = {"1k": 1024, "1m": MIB, "64m": 64 * MIB, "100m": 100 * MIB}
+
+
+def store_media(headwater, folder, sizes):
+    """Puts objects of these sizes and the film into the storage."""
     generator = random.Random(1)
     made = folder / "made"
     made.mkdir()
-    sizes = {"1k": 1024, "1m": MIB, "64m": 64 * MIB, "100m": 100 * MIB}
-    sizes.update({f"cold{number}": 64 * MIB for number in range(8)})
     block = generator.randbytes(MIB)
     for name, size in sizes.items():
         with open(made / name, "wb") as file:
@@ -338,8 +340,15 @@ def publish(headwater, nginx, folder):
     film = ROOT / ".run/bench-film.mp4"
     make_film(film)
     headwater.command("import", "--site", "bench", "--id", "film", str(film))
+    shutil.rmtree(made)
+
+
+def publish(headwater, nginx, folder):
+    """Puts the same bytes behind the same paths of both; the film's segments are made by Headwater."""
+    sizes = SIZES | {f"cold{number}": 64 * MIB for number in range(8)}
+    store_media(headwater, folder, sizes)
     # One inode for both, so that page cache and disk are the same for both.
-    blobs = {path.stat().st_size: [] for path in made.iterdir()}
+    blobs = {size: [] for size in sizes.values()}
     for path in (headwater.storage / "blobs").rglob("*"):
         if path.is_file() and path.stat().st_size in blobs:
             blobs[path.stat().st_size].append(path)
@@ -352,7 +361,6 @@ def publish(headwater, nginx, folder):
                     break
         else:
             fail(f"no blob holds {name}")
-    shutil.rmtree(made)
     return sizes
 
 
@@ -644,7 +652,8 @@ def main():
     if options.redis and not redis_program:
         fail("redis-server is missing: scripts/install-deps.sh test")
     redis = Redis(redis_program, folder / "redis") if options.redis else None
-    headwater = Headwater(options.binary, folder, redis.port if redis else None)
+    headwater = Headwater(
+        options.binary, folder, f'[plugins.redis]\nurl = "redis://127.0.0.1:{redis.port}/0"\n' if redis else "")
     nginx = Nginx(nginx_program, folder / "nginx", folder / "root", tcp_nopush=True)
     tuned = Nginx(nginx_program, folder / "tuned", folder / "root", tcp_nopush=False)
     servers = [headwater, nginx, tuned]
