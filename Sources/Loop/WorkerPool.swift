@@ -1,9 +1,11 @@
+internal import CLibUV
 internal import Glibc
 
 /// Threads for what would block a loop: disk reads, syncs, commits, hashing.
 ///
 /// Work starts in the order of submission. The queue is bounded: when it is full, submission is refused at once, so that the
-/// caller can shed load. The threads are named `hw-work-0`, `hw-work-1`, …
+/// caller can shed load; ``hasRoom`` says earlier that it should, by how long work waits. The threads are named `hw-work-0`,
+/// `hw-work-1`, …
 ///
 /// At the end of a process: end what submits, ``shutdown()``, then stop the loops, which still get the last answers.
 public final class WorkerPool: Sendable {
@@ -11,19 +13,22 @@ public final class WorkerPool: Sendable {
 
   /// A ring with room for `queueLimit` pieces of work.
   private struct Queue: Sendable {
-    var ring: [Work?]
+    var ring: [(work: Work?, queuedNanoseconds: UInt64)]
     var head = 0
     var count = 0
     var isStopping = false
 
+    /// How long what starts next has waited.
+    var delayNanoseconds: UInt64 { count > 0 ? uv_hrtime() - ring[head].queuedNanoseconds : 0 }
+
     mutating func append(_ work: @escaping Work) {
-      ring[(head + count) % ring.count] = work
+      ring[(head + count) % ring.count] = (work, uv_hrtime())
       count += 1
     }
 
     mutating func popFirst() -> Work? {
       guard count > 0 else { return nil }
-      let work = ring[head].take()
+      let work = ring[head].work.take()
       head = (head + 1) % ring.count
       count -= 1
       return work
@@ -31,6 +36,7 @@ public final class WorkerPool: Sendable {
   }
 
   private let queue: Locked<Queue>
+  private let mostDelayNanoseconds: UInt64
   // The semaphore counts the queued pieces of work, plus one per thread at the end. It is made for use from many threads, and
   // the pointer never changes.
   nonisolated(unsafe) private let available: UnsafeMutablePointer<sem_t>
@@ -41,16 +47,26 @@ public final class WorkerPool: Sendable {
   /// - Parameters:
   ///   - threadCount: at least 1.
   ///   - queueLimit: how much work may wait, at least 1; work that runs is not counted.
+  ///   - mostDelayMilliseconds: after how long a wait ``hasRoom`` turns false.
+  ///   - niceness: how far the threads stand back behind others of the process where processors are short, 0 to 19. What they
+  ///     start inherits it.
   /// - Throws: ``LoopError/Code/system`` when the system refuses a thread.
-  public init(threadCount: Int, queueLimit: Int = 1024) throws(LoopError) {
+  public init(
+    threadCount: Int, queueLimit: Int = 1024, mostDelayMilliseconds: UInt64 = 2000, niceness: Int32 = 0
+  ) throws(LoopError) {
     precondition(threadCount >= 1 && queueLimit >= 1, "a worker pool needs a thread and room for work")
-    queue = Locked(Queue(ring: Array(repeating: nil, count: queueLimit)))
+    queue = Locked(Queue(ring: Array(repeating: (nil, 0), count: queueLimit)))
+    mostDelayNanoseconds = mostDelayMilliseconds * 1_000_000
     available = .allocate(capacity: 1)
     sem_init(available, 0, 0)
     do throws(LoopError) {
       for index in 0..<threadCount {
         // Strong: the threads keep the pool until shutdown() has joined them.
-        let thread = try NamedThread(name: "hw-work-\(index)") { self.work() }
+        let thread = try NamedThread(name: "hw-work-\(index)") {
+          // Of this thread alone, on Linux. Where that is forbidden it works as well, only not last.
+          if niceness > 0 { _ = setpriority(Int32(PRIO_PROCESS.rawValue), 0, niceness) }
+          self.work()
+        }
         threads.withLock { $0.append(thread) }
       }
     } catch {
@@ -64,8 +80,11 @@ public final class WorkerPool: Sendable {
     available.deallocate()
   }
 
-  /// Whether less than half of the queue waits: who can still say no politely should begin nothing that needs workers later.
-  public var hasRoom: Bool { queue.withLock { $0.count < ($0.ring.count + 1) / 2 } }
+  /// Whether less than half of the queue waits, and no work longer than it may: else who can still say no politely should begin
+  /// nothing that needs workers. The length alone says little: 500 pieces of work are a second's or a minute's.
+  public var hasRoom: Bool {
+    queue.withLock { $0.count < ($0.ring.count + 1) / 2 && $0.delayNanoseconds <= mostDelayNanoseconds }
+  }
 
   /// Runs `work` on a worker, then `completion` with its result on the loop.
   ///

@@ -53,6 +53,35 @@ struct WorkerPoolTests {
     pool.shutdown()
   }
 
+  @Test func thereIsNoRoomBehindWorkThatWaitsForTooLong() throws {
+    for (mostDelay, hasRoom) in [(UInt64(0), false), (3_600_000, true)] {
+      let pool = try WorkerPool(threadCount: 1, mostDelayMilliseconds: mostDelay)
+      try withLoop { loop in
+        let gate = Mailbox<Void>()
+        let started = Mailbox<Void>()
+        let ended = Mailbox<Void>()
+        #expect(pool.hasRoom)
+        try loop.sync {
+          #expect(
+            pool.submit(
+              {
+                started.put(())
+                gate.take()
+              }, on: loop
+            ) {})
+        }
+        started.take()
+        #expect(pool.hasRoom, "what runs does not wait")
+        try loop.sync { #expect(pool.submit({}, on: loop) { ended.put(()) }) }
+        #expect(pool.hasRoom == hasRoom)
+        gate.put(())
+        ended.take()
+        #expect(pool.hasRoom)
+      }
+      pool.shutdown()
+    }
+  }
+
   @Test func completionIsReleasedOnTheLoop() throws {
     let pool = try WorkerPool(threadCount: 2)
     try withLoop { loop in

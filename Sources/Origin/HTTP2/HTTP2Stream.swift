@@ -73,6 +73,7 @@ final class HTTP2Stream {
       case .preflight(let site):
         begin(site, status: 204, kind: .file)
         submit(writer.writePreflight(site), ResponseBody(bytes: []))
+      case .cold where owner.lacksWorkers: refuse()
       case .cold(let file, let offset, let count):
         waits += 1
         let isAccepted = owner.populate(file, offset, count) { _ in self.retry() }

@@ -191,6 +191,7 @@ final class Connection: AnsweringConnection {
       respond(problem: problem, site: site, isHead: owner.head.method == .head)
     case .preflight(let site):
       respondPreflight(site)
+    case .cold where owner.lacksWorkers: refuseForWorkers()
     case .cold(let file, let offset, let count):
       waits += 1
       wait(keeping: bytes)

@@ -3,7 +3,7 @@
 //   connections       the loop's share of `connections` is open                  503 at once, then closed
 //   memory            what connections and waiting answers hold is over budget   the same; 503 to requests on open ones
 //   connections_per_address, request_rate_per_address                            429
-//   workers           too much waits for the disk already                        503
+//   workers           too much waits for the disk already, or for too long       503
 //   descriptors       the reserve begins (Loop/Listener.swift)                   closed at once
 //
 // Everybody who is refused at the door costs one small write and, for half a second, the rest of a connection, so that the
@@ -122,8 +122,11 @@ extension OriginLoop {
   /// is only cutting it off.
   func lacksWorkers(for representation: Representation) -> Bool {
     guard case .deferred? = representation.slices.first?.source else { return false }
-    return !server.workers.hasRoom
+    return lacksWorkers
   }
+
+  /// Whether nothing should be begun that workers have a part in.
+  var lacksWorkers: Bool { !server.workers.hasRoom }
 
   /// Ends a connection at the door, with an answer where HTTP is spoken from the first byte.
   ///

@@ -262,6 +262,9 @@ final class OriginLoop: Router {
 
   /// Tells the operator why an answer failed; the client has the same request id.
   func log(_ problem: Problem, _ site: Site?) {
+    // Of refusals the log tells by limit, now and then: a line for each would cost more than the answers, and hold up the loop
+    // for as long as whoever takes the log does.
+    guard problem.code != Problem.overloaded.code else { return }
     server.logger.error(
       "\(problem.code): \(problem.cause ?? problem.detail)",
       metadata: [

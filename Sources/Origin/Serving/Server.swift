@@ -124,7 +124,8 @@ public final class Server: Sendable {
     threads = try LoopThreads(count: max(1, count))
     let finished = Semaphore()
     self.finished = finished
-    let workers = try WorkerPool(threadCount: server.workerThreads)
+    // Where processors are short, loops go first: refusals and what needs no worker stay quick.
+    let workers = try WorkerPool(threadCount: server.workerThreads, niceness: 5)
     let jobWorkers = try WorkerPool(threadCount: 2)
     self.jobWorkers = jobWorkers
     let effects = JobEffects(store: store, workers: jobWorkers, configuration)
