@@ -1,11 +1,18 @@
-"""Clients that compare every byte, thousands of them in one process, on epoll."""
+"""Clients that compare every byte, thousands of them in one process, on epoll.
+
+A process with thousands of sockets comes late to many of them. `Client.answer_seconds` therefore ends when the kernel had the
+answer's last bytes, by its own time stamp, and begins before the connection does: what it tells is the server's time alone.
+"""
 import heapq
 import itertools
 import re
 import resource
 import select
 import socket
+import struct
 import time
+
+SO_TIMESTAMPNS = 35  # <asm-generic/socket.h>; the control message has the same number
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
@@ -41,19 +48,22 @@ class Loop:
 class Client:
     """A keep-alive connection. What it gets is compared as it comes; `done(self, problem)` hears of each answer.
 
-    `problem` is None for a whole and right 200 or 206, else what was wrong. `status` and `fields` are the last answer's.
+    `problem` is None for a whole and right 200 or 206, else what was wrong. `status` and `fields` are the last answer's;
+    `answer_seconds` is how long it took on the wire: for the first one from before the connection was begun, for others from
+    when they were asked for, to the arrival of its last byte.
     """
 
     def __init__(self, loop, port, done=None, receive_buffer=None, pace=None):
         self.loop, self.done, self.pace = loop, done, pace
         self.status, self.fields, self.expected, self.waiting = 0, {}, None, False
         self.head, self.left, self.position, self.output = b"", 0, 0, b""
-        self.started = time.monotonic()
+        self.started, self.began, self.answer_seconds = time.monotonic(), time.time(), 0
         self.socket = socket.socket()
         self.socket.setblocking(False)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.is_connected = False
         self.socket.connect_ex(("127.0.0.1", port))
         self.descriptor = self.socket.fileno()
@@ -68,22 +78,26 @@ class Client:
             text += f"Range: bytes={first}-{last}\r\n"
             self.expected = self.expected[first:last + 1]
         self.started, self.waiting = time.monotonic(), True
+        # Nothing was asked before: the connection's own time counts.
+        self.began = time.time() if self.status else self.began
         self.head, self.left, self.position = b"", None, 0
         self.send(text.encode() + b"\r\n")
 
     def send(self, data):
         self.output += data
-        if self.is_connected:
-            self.flush()
+        self.flush()
 
     def flush(self):
+        # On loopback the connection is there when connect() returns, unless the server's queue is full: then this is tried
+        # again when the kernel says so.
         try:
             while self.output:
                 self.output = self.output[self.socket.send(self.output):]
         except BlockingIOError:
             return
         except OSError as error:
-            return self.end(f"send: {error.strerror}")
+            return self.end(f"{'send' if self.is_connected else 'connect'}: {error.strerror}")
+        self.is_connected = True
         self.loop.poll.modify(self.descriptor, select.EPOLLIN)
 
     def wake(self, events):
@@ -95,23 +109,26 @@ class Client:
                 return
             self.is_connected = True
             self.flush()
-            if self.descriptor not in self.loop.clients:
+            if not self.is_open():
                 return
         elif self.output:
             self.flush()
-        if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR) and self.descriptor in self.loop.clients:
+        if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR) and self.is_open():
             self.read()
 
     def read(self):
         size = 1 << 18 if self.pace is None else self.pace[0]
         try:
-            data = self.socket.recv(size)
+            data, stamps, _, _ = self.socket.recvmsg(size, socket.CMSG_SPACE(16))
         except BlockingIOError:
             return
         except OSError as error:
             return self.end(f"receive: {error.strerror}")
         if not data:
             return self.end("closed" if self.waiting else None)
+        for _, _, stamp in stamps:
+            seconds, nanoseconds = struct.unpack("qq", stamp)
+            self.answer_seconds = seconds + nanoseconds / 1e9 - self.began
         if self.pace:
             # A slow reader: nothing more is read for a while.
             self.loop.poll.modify(self.descriptor, 0)
@@ -121,7 +138,7 @@ class Client:
         self.take(data)
 
     def resume(self):
-        if self.descriptor in self.loop.clients:
+        if self.is_open():
             self.loop.poll.modify(self.descriptor, select.EPOLLIN)
 
     def take(self, data):
@@ -151,6 +168,10 @@ class Client:
             if self.done:
                 self.done(self, problem)
 
+    def is_open(self):
+        # Another client may have its number.
+        return self.loop.clients.get(self.descriptor) is self
+
     def seconds(self):
         return time.monotonic() - self.started
 
@@ -166,7 +187,8 @@ class Client:
         """For clients that wait to be closed."""
 
     def close(self):
-        if self.loop.clients.pop(self.descriptor, None):
+        if self.is_open():
+            del self.loop.clients[self.descriptor]
             self.loop.poll.unregister(self.descriptor)
             self.socket.close()
 
