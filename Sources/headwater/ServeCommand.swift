@@ -31,7 +31,7 @@ struct ServeCommand: ParsableCommand {
         configuration, path: options.config, arguments: CommandLine.arguments,
         environment: ProcessInfo.processInfo.environment,
         registry: builtinPlugins, store: store, logger: logger)
-      try server.run { Terminal.line($0) }
+      try server.run { Terminal.notice($0) }
     } catch {
       Terminal.error("\(error)")
       throw ExitCode.failure

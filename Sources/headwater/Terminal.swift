@@ -2,12 +2,28 @@ import Foundation
 
 /// Standard output for data, standard error for people.
 enum Terminal {
-  static func line(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+  /// A line of what a command was asked for. Whoever reads may leave early (`headwater jobs list | head -1`): the command ends
+  /// with 141, as shells tell of SIGPIPE, which is ignored here. Where it can't be written for another reason it says so, with 74.
+  static func line(_ text: String) {
+    do { try FileHandle.standardOutput.write(contentsOf: Data((text + "\n").utf8)) } catch {
+      let reason = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
+      if reason?.domain == NSPOSIXErrorDomain, reason?.code == Int(EPIPE) { exit(141) }
+      self.error("standard output can't be written: \(reason ?? error as NSError)")
+      exit(74)
+    }
+  }
 
-  static func error(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+  /// A line of a program that goes on whether anybody reads it or not.
+  static func notice(_ text: String) {
+    try? FileHandle.standardOutput.write(contentsOf: Data((text + "\n").utf8))
+  }
+
+  static func error(_ text: String) { errorText(text + "\n") }
 
   /// As it stands, without a line's end.
-  static func errorText(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+  static func errorText(_ text: String) {
+    try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
+  }
 
   /// A value as one line of JSON with sorted keys.
   static func json(_ value: some Encodable) {
@@ -47,6 +63,6 @@ struct ProgressBar {
   }
 
   func clear() {
-    if shownPercent != nil { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+    if shownPercent != nil { Terminal.errorText("\r\u{1B}[K") }
   }
 }

@@ -76,7 +76,7 @@ struct WorkerCommand: ParsableCommand {
       try worker.run(
         workers: workers ?? configuration.server.jobs.workers ?? ServerConfiguration.Jobs.automaticWorkers,
         drains: drain, kinds: kind.isEmpty ? nil : Set(kind)
-      ) { Terminal.line($0) }
+      ) { Terminal.notice($0) }
     } catch {
       Terminal.error("\(error)")
       throw ExitCode.failure

@@ -46,6 +46,15 @@ extension EndToEnd {
       #expect(try server.stop() == 0)
     }
 
+    /// `headwater plugins | head -1`, with a reader that has certainly gone: bash starts the program when it has seen it end.
+    @Test func aReaderMayLeaveEarly() throws {
+      let server = try ServerUnderTest()
+      let leaving = #"exec 3> >(:); wait $!; "$@" >&3; echo "ended with $?""#
+      let command = try Command.run(
+        "bash", ["-c", leaving, "bash", Checkout.binary, "plugins", "--config", server.configPath])
+      #expect(command.text == "ended with 141\n" && command.errors == "", "\(command)")
+    }
+
     // MARK: - Configuration
 
     @Test(arguments: [
