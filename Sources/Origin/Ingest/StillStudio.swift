@@ -143,7 +143,8 @@ public final class StillStudio: Sendable {
       return true
     }
     guard starts else { return }
-    Task { [self] in
+    // Without a priority it would be that of whatever calls, and threads for a high one are none that a plain user may have.
+    Task(priority: .medium) { [self] in
       _ = try? await workers.run { self.startSpare() }
       spare.withLock { $0.isStarting = false }
     }

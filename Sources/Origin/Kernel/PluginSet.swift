@@ -118,11 +118,11 @@ final class PluginSet: Sendable {
     for member in members {
       let host = host(for: member, on: loop, store, workers, jobs, logger)
       let plugin = member.plugin
-      let running = Task(executorPreference: loop) { await plugin.run() }
+      let running = Task(executorPreference: loop, priority: .medium) { await plugin.run() }
       tasks.withLock { $0.running.append(running) }
       if let consumer = plugin as? any CatalogConsumer {
         let follower = EventFollower(consumer: consumer, name: member.name, host: host)
-        let following = Task(executorPreference: loop) { await follower.run() }
+        let following = Task(executorPreference: loop, priority: .medium) { await follower.run() }
         tasks.withLock { $0.following.append(following) }
       }
     }
