@@ -8,7 +8,7 @@ extension EndToEnd {
   @Suite struct ClockTests {
     @Test func stepsOfTheClockDoNoHarm() throws {
       var options = ServerUnderTest.Options()
-      options.tables = "[limits]\nheader_timeout = \"1s\"\nidle_timeout = \"20s\"\n"
+      options.tables = "[limits]\nheader_timeout = \"1s\"\nidle_timeout = \"10m\"\n"
       let server = try ServerUnderTest(options)
       let shim = try FaultShim(below: server.folder.path("storage"))
       try server.importAsset("film", Fixtures.path("h264-aac-faststart.mp4"))
