@@ -227,10 +227,10 @@ import Testing
     let server = try ScriptedServer()
     try await withClient { client in
       let task = Task { await client.failure(Self.get(server.url("/hang"), 60_000)) }
-      #expect(server.sees("request GET /hang"))
+      #expect(await server.sees("request GET /hang"))
       task.cancel()
       #expect(await task.value == .cancelled)
-      #expect(server.sees("gone"), "the connection was closed")
+      #expect(await server.sees("gone"), "the connection was closed")
     }
   }
 
@@ -244,7 +244,7 @@ import Testing
       }
       #expect(code == .cancelled)
       _ = try await client.response(to: Self.get(server.url("/ok")))
-      #expect(server.sees("request GET /ok"))
+      #expect(await server.sees("request GET /ok"))
       #expect(server.requests.count == 1)
     }
   }
@@ -256,7 +256,7 @@ import Testing
     options.mostWaiting = 1
     try await withClient(options) { client in
       let first = Task { await client.failure(Self.get(server.url("/hang"), 60_000)) }
-      #expect(server.sees("request GET /hang"))
+      #expect(await server.sees("request GET /hang"))
       #expect(await client.failure(Self.get(server.url("/ok"), 50)) == .timedOut)
       let (answers, answer) = AsyncStream.makeStream(of: Int?.self)
       client.send(Self.get(server.url("/ok"), 60_000)) { answer.yield(try? $0.get().status) }
@@ -272,7 +272,7 @@ import Testing
     let server = try ScriptedServer()
     try await withClient { client in
       async let hanging = client.failure(Self.get(server.url("/hang"), 60_000))
-      #expect(server.sees("request GET /hang"))
+      #expect(await server.sees("request GET /hang"))
       client.close()
       #expect(await hanging == .closed)
       #expect(await client.failure(Self.get(server.url("/ok"))) == .closed)
@@ -284,7 +284,7 @@ import Testing
     let threads = try LoopThreads(count: 1)
     let client = HTTPClient(loop: threads.loops[0], options: .local)
     let hanging = Task { await client.failure(Self.get(server.url("/hang"), 60_000)) }
-    #expect(server.sees("request GET /hang"))
+    #expect(await server.sees("request GET /hang"))
     threads.stopAndJoin()
     #expect(await hanging.value == .closed)
   }
@@ -309,7 +309,7 @@ import Testing
       request.mostRedirects = 1
       #expect(await client.failure(request) == .requestInvalid)
     }
-    #expect(server.sees("request GET /redirect"))
+    #expect(await server.sees("request GET /redirect"))
     #expect(server.requests.count == 2)
   }
 

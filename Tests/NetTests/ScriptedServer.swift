@@ -26,7 +26,8 @@ final class ScriptedServer: Sendable {
   deinit { server.kill() }
 
   func url(_ path: String, host: String = "127.0.0.1") -> String { "\(scheme)://\(host):\(port)\(path)" }
-  func sees(_ line: String) -> Bool { server.line(startingWith: line) != nil }
+  /// Waits for a line. Not on the thread, which may be the last one that the client's task could run on.
+  func sees(_ line: String) async -> Bool { await eventually { !server.lines(startingWith: line).isEmpty } }
   var requests: [String] { server.lines(startingWith: "request ") }
 }
 

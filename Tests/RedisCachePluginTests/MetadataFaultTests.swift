@@ -43,7 +43,7 @@ import Testing
       let loads = source.loads
       await cache.fetch("another")
       #expect(cache.json("another") == MetadataCacheTests.one && source.loads == loads + 1)
-      #expect(redis.sees("command EVALSHA"), "what was loaded is stored again")
+      #expect(await redis.sees("command EVALSHA"), "what was loaded is stored again")
     }
   }
 

@@ -23,6 +23,8 @@ public final class ScriptedRedis: Sendable {
   public var url: String { "redis://127.0.0.1:\(port)" }
   /// How it behaves from the next command or connection on.
   public func behave(_ mode: String) throws { try folder.write("mode", text: mode) }
-  public func sees(_ line: String) -> Bool { server.line(startingWith: line) != nil }
+  public func sees(_ line: String) async -> Bool {
+    await eventually { !server.lines(startingWith: line).isEmpty }
+  }
   public func count(_ line: String) -> Int { server.lines(startingWith: line).count }
 }
