@@ -9,7 +9,7 @@
     scripts/bench-plugins.py --write         also writes the tables into docs/PERFORMANCE.md, between its markers
 
 cost: two servers with the same media, one without any plugin, one with all of them at work: headers, cdn with an edge that wants
-tags and a cache rule, redis with metadata from elsewhere, engagement with a rate limit of media, thumbnails, transcode, jobs in Redis. Rounds are interleaved and
+tags and a cache rule, redis with metadata from elsewhere, engagement, thumbnails, transcode, jobs in Redis. Rounds are interleaved and
 who comes first alternates; the ratio of a row is the median of the ratios of its rounds, so that what else the machine does
 is in both.
 
@@ -50,15 +50,16 @@ MOST_CALL_MS = 500.0
 MOST_RECOVERY_MS = 2000.0
 
 
-def all_plugins(redis_port, outside_port):
+def all_plugins(redis_port, outside_port, limits_media):
     """The tables of a site, and those of the server."""
     url = f'url = "redis://127.0.0.1:{redis_port}/0"\n'
     site = (
         '[[plugins.headers.rules]]\nset = { "X-Content-Type-Options" = "nosniff" }\n'
         f"[plugins.redis]\n{url}memory_fresh = \"100ms\"\n"
         f'upstream_url = "http://127.0.0.1:{outside_port}/videos/{{id}}"\nupstream_allow_private = true\n'
-        f"[plugins.engagement]\n{url}beacon_rate = 0\nmedia_rate = 1000000\nmedia_per = \"1s\"\nmedia_burst = 1000000\n"
-        "realtime_interval = \"1s\"\n"
+        f"[plugins.engagement]\n{url}beacon_rate = 0\n"
+        + ('media_rate = 1000000\nmedia_per = "1s"\nmedia_burst = 1000000\n' if limits_media else "")
+        + "realtime_interval = \"1s\"\n"
         "[plugins.thumbnails]\nenabled = true\n[plugins.transcode]\nenabled = true\n"
         '[plugins.cdn]\n[[plugins.cdn.edges]]\nname = "edge"\nvendor = "varnish"\nurls = ["http://localhost"]\n'
         f'servers = ["http://127.0.0.1:{outside_port}"]\nedge_max_age = "24h"\n'
@@ -109,7 +110,7 @@ def cost(options, folder, rounds, seconds):
     servers = []
     try:
         for name, (site, tables) in {
-            "no plugin": ("", ""), "all plugins": all_plugins(redis.port, start_outside())
+            "no plugin": ("", ""), "all plugins": all_plugins(redis.port, start_outside(), options.media_rate)
         }.items():
             home = folder / name.replace(" ", "-")
             home.mkdir()
@@ -333,7 +334,7 @@ def redis_trouble(options, folder, rounds, seconds):
         home = folder / "server"
         home.mkdir()
         bench.make_certificate(home)
-        server = bench.Headwater(options.binary, home, *all_plugins(between.port, start_outside()))
+        server = bench.Headwater(options.binary, home, *all_plugins(between.port, start_outside(), limits_media=True))
         bench.store_media(server, home, {"1k": 1024, "64m": 64 * bench.MIB})
         server.start()
         video, audio = bench.segments(server, "film")
@@ -413,6 +414,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--seconds", type=int, default=0)
     parser.add_argument("--write", action="store_true")
+    parser.add_argument(
+        "--media-rate", action="store_true", help="cost: with a limit of each address's requests for media, which is off by itself")
     parser.add_argument("--only", default="")
     parser.add_argument("--binary", default=bench.ROOT / ".build/release/headwater")
     options = parser.parse_args()
