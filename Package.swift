@@ -121,7 +121,8 @@ let package = Package(
       "RedisCachePluginTests",
       ["RedisCachePlugin", "Origin", "Store", "Loop", "Net", "PluginContract", "Support", logging]),
     .target(
-      name: "Support", path: "Tests/Support", exclude: ["scripted-redis.py"], swiftSettings: strict),
+      name: "Support", path: "Tests/Support", exclude: ["redis-between.py", "scripted-redis.py"],
+      swiftSettings: strict),
     tests("EndToEnd", ["Support"]),
   ],
   cxxLanguageStandard: .cxx17
