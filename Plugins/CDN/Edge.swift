@@ -61,6 +61,9 @@ struct Edge: Sendable {
   /// nil where nobody asks, or the vendor does not tell.
   let analytics: Analytics?
 
+  /// Whether it is told by URLs and knows no trees: what it is not told by name, it keeps.
+  var isToldNameByName: Bool { method == .url && !vendor.kinds.contains(.tree) }
+
   /// A GET of a path of the site by way of this edge.
   func viewerRequest(_ path: String) -> HTTPRequest {
     var request: HTTPRequest

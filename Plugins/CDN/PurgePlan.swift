@@ -110,7 +110,7 @@ struct PurgePlan: Sendable {
   func unlistedSegments(of events: [Event]) throws(StoreError) -> [String: UInt64] {
     var counts: [String: UInt64] = [:]
     for event in events where event.kind == .assetRemoved || event.kind == .assetUpdated {
-      let edges = edges.filter { $0.method == .url && !$0.vendor.kinds.contains(.tree) }
+      let edges = edges.filter(\.isToldNameByName)
       guard !edges.isEmpty else { return [:] }
       let record = try store.read { (reader) throws(StoreError) in
         try reader.asset(site: site, id: event.subject)
@@ -145,9 +145,7 @@ struct PurgePlan: Sendable {
     let paths = edges.contains { $0.method == .url } ? try paths(of: id, extent) : []
     let segments =
       extent.isWhole
-        && edges.contains {
-          $0.method == .url && !$0.vendor.kinds.contains(.tree) && $0.vendor.forgetsRemoved
-        }
+        && edges.contains { $0.isToldNameByName && $0.vendor.forgetsRemoved }
       ? try segmentsToForget(of: id, extent, most: mostSegments) : []
     var tasks: [(edge: String, task: EdgeTask)] = []
     for edge in edges {

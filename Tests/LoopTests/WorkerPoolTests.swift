@@ -53,24 +53,29 @@ struct WorkerPoolTests {
     pool.shutdown()
   }
 
+  /// Has a worker busy until something lies in `gate`, and returns when it is.
+  private func occupy(_ pool: WorkerPool, until gate: Mailbox<Void>, on loop: EventLoop) throws {
+    let started = Mailbox<Void>()
+    try loop.sync {
+      #expect(
+        pool.submit(
+          {
+            started.put(())
+            gate.take()
+          }, on: loop
+        ) {})
+    }
+    started.take()
+  }
+
   @Test func thereIsNoRoomBehindWorkThatWaitsForTooLong() throws {
     for (mostDelay, hasRoom) in [(UInt64(0), false), (3_600_000, true)] {
       let pool = try WorkerPool(threadCount: 1, mostDelayMilliseconds: mostDelay)
       try withLoop { loop in
         let gate = Mailbox<Void>()
-        let started = Mailbox<Void>()
         let ended = Mailbox<Void>()
         #expect(pool.hasRoom)
-        try loop.sync {
-          #expect(
-            pool.submit(
-              {
-                started.put(())
-                gate.take()
-              }, on: loop
-            ) {})
-        }
-        started.take()
+        try occupy(pool, until: gate, on: loop)
         #expect(pool.hasRoom, "what runs does not wait")
         try loop.sync { #expect(pool.submit({}, on: loop) { ended.put(()) }) }
         #expect(pool.hasRoom == hasRoom)
@@ -139,18 +144,8 @@ struct WorkerPoolTests {
   @Test func asyncFormThrowsWhenTheQueueIsFull() async throws {
     let pool = try WorkerPool(threadCount: 1, queueLimit: 1)
     let gate = Mailbox<Void>()
-    let started = Mailbox<Void>()
     try withLoop { loop in
-      try loop.sync {
-        #expect(
-          pool.submit(
-            {
-              started.put(())
-              gate.take()
-            }, on: loop
-          ) {})
-      }
-      started.take()
+      try occupy(pool, until: gate, on: loop)
       try loop.sync { #expect(pool.submit({}, on: loop) {}) }
       let code = Mailbox<LoopError.Code?>()
       loop.execute {

@@ -55,12 +55,10 @@ struct CloudFrontAnalytics: AnalyticsVendor {
         }
       }
     }
-    let time = UTCTime(moment.seconds)
-    let date = "\(time.date)T\(time.hour)\(time.minute)\(time.second)Z"
+    let date = SignatureV4.timestamp(moment.seconds)
     let authorization = SignatureV4.authorization(
       "POST", host: SiteURLs.host(api), path: "/", contentType: Self.contentType, body: json.bytes,
-      date: date,
-      target: Self.target, region: "us-east-1", service: "monitoring", credentials)
+      date: date, target: Self.target, region: "us-east-1", service: "monitoring", credentials)
     return HTTPRequest(
       "POST", api + "/",
       fields: [

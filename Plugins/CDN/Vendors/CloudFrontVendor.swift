@@ -30,8 +30,7 @@ struct CloudFrontVendor: PurgeVendor {
     let reference = BlobID.digest(of: Array("\(distribution)\n\(names)".utf8)).hex.prefix(32)
     let body = Self.body(items, reference: "headwater-\(reference)")
     let path = "/2020-05-31/distribution/\(distribution)/invalidation"
-    let time = UTCTime(moment.seconds)
-    let date = "\(time.date)T\(time.hour)\(time.minute)\(time.second)Z"
+    let date = SignatureV4.timestamp(moment.seconds)
     let authorization = SignatureV4.authorization(
       "POST", host: SiteURLs.host(api), path: path, contentType: "application/xml", body: body, date: date,
       region: "us-east-1", service: "cloudfront", credentials)

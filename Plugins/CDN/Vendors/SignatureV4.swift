@@ -14,11 +14,17 @@ enum SignatureV4 {
     var secret: Secret
   }
 
+  /// `20260101T000000Z`.
+  static func timestamp(_ seconds: Int64) -> String {
+    let time = UTCTime(seconds)
+    return "\(time.date)T\(time.hour)\(time.minute)\(time.second)Z"
+  }
+
   /// The value of `Authorization`.
   ///
   /// - Parameters:
   ///   - path: in canonical form: percent-encoded, without dot segments.
-  ///   - date: `20260101T000000Z`, as it stands in `X-Amz-Date`.
+  ///   - date: of ``timestamp(_:)``, as it stands in `X-Amz-Date`.
   ///   - target: as it stands in `X-Amz-Target`; nil without that field.
   static func authorization(
     _ method: String, host: String, path: String, contentType: String, body: [UInt8], date: String,
