@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import Testing
 
 @testable import Store
@@ -56,9 +57,6 @@ private enum Child {
 
 /// Real second processes: each exit test runs its body in a child, which here mostly ends by `SIGKILL`.
 @Suite struct ManyProcessesTests {
-  /// 100 killed readers instead of three.
-  private static let isLong = ProcessInfo.processInfo.environment["HEADWATER_TORTURE"] == "1"
-
   @Test func whatAKilledProcessHadPublishedIsThereAtOnce() async throws {
     let folder = try TemporaryFolder()
     let path = folder.path
@@ -86,7 +84,7 @@ private enum Child {
     let key: [UInt8] = [1]
     // Three times five slots are more than the eight there are: each start must free those of the one before, and with them
     // the pages that the dead would have kept.
-    for round in 0..<(Self.isLong ? 100 : 3) {
+    for round in 0..<Torture.rounds(3, long: 100) {
       await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
         try Child.readAndDie(path)
       }
@@ -98,7 +96,7 @@ private enum Child {
       }
     }
     let used = try store.usage().usedBytes
-    if Self.isLong { print("killed readers: index \(used) bytes, \(live) before") }
+    if Torture.isLong { print("killed readers: index \(used) bytes, \(live) before") }
     #expect(used <= 2 * live + 8 << 20)
     #expect(try store.index.readerCheck() == 5)
     #expect(try store.index.readerCheck() == 0)

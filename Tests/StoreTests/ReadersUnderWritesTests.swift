@@ -1,4 +1,5 @@
 import Glibc
+import Support
 import Testing
 
 @testable import Store
@@ -6,7 +7,6 @@ import Testing
 /// LMDB reuses no page that a reader could still see. A listing goes on for minutes, so it must not be one such reader: each
 /// of its pages is a transaction of its own. `HEADWATER_TORTURE=1` holds one open for ten minutes under 1,000 writes a second.
 @Suite struct ReadersUnderWritesTests {
-  private static let isLong = getenv("HEADWATER_TORTURE").map { String(cString: $0) } == "1"
   private static let writes = 300
   private static let minutes: Int64 = 10
 
@@ -63,7 +63,7 @@ import Testing
     held?.end()
   }
 
-  @Test(.enabled(if: isLong)) func aListingUnderAThousandWritesASecond() throws {
+  @Test(.enabled(if: Torture.isLong)) func aListingUnderAThousandWritesASecond() throws {
     let folder = try TemporaryFolder()
     let store = try store(folder)
     let reader = try store.makeReader()
