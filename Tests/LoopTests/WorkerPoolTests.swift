@@ -87,6 +87,34 @@ struct WorkerPoolTests {
     }
   }
 
+  /// Nothing has waited yet, but what workers took for the work before tells how long it will.
+  @Test func thereIsNoRoomBehindMoreWorkThanIsDoneInTime() throws {
+    let pool = try WorkerPool(threadCount: 1, queueLimit: 4096, mostDelayMilliseconds: 60_000)
+    try withLoop { loop in
+      let gate = Mailbox<Void>()
+      let ended = Mailbox<Void>()
+      func add(_ count: Int, _ work: @escaping @Sendable () -> Void) throws {
+        try loop.sync {
+          for _ in 0..<count { #expect(pool.submit(work, on: loop) { ended.put(()) }) }
+        }
+      }
+      // Taken one after the other, a tenth of a second apart.
+      try occupy(pool, until: gate, on: loop)
+      try add(3) { usleep(100_000) }
+      gate.put(())
+      _ = ended.take(3)
+      try occupy(pool, until: gate, on: loop)
+      try add(100) {}
+      #expect(pool.hasRoom, "100 of a tenth of a second")
+      try add(1000) {}
+      #expect(!pool.hasRoom)
+      gate.put(())
+      _ = ended.take(1100)
+      #expect(pool.hasRoom)
+    }
+    pool.shutdown()
+  }
+
   @Test func completionIsReleasedOnTheLoop() throws {
     let pool = try WorkerPool(threadCount: 2)
     try withLoop { loop in

@@ -19,7 +19,7 @@ binary = os.environ.get("HEADWATER_BINARY", str(checkout / ".build/debug/headwat
 class Server:
     """Starts on `with`, ends with it; `exit_code` tells how."""
 
-    def __init__(self, server="", limits="", descriptors=None, cores=None, more="", address_space=None):
+    def __init__(self, server="", limits="", descriptors=None, cores=None, more="", address_space=None, site=""):
         self.folder = tempfile.TemporaryDirectory(prefix="headwater-torture-")
         self.root = pathlib.Path(self.folder.name)
         (self.root / "etc/sites").mkdir(parents=True)
@@ -27,7 +27,7 @@ class Server:
         (self.root / "etc/headwater.toml").write_text(
             f'[server]\nlisten = ["127.0.0.1:0"]\nadmin = "127.0.0.1:0"\nstorage = "{self.root}/storage"\n'
             f'drain_grace = "0s"\n{server}\n[limits]\n{limits}\n[log]\naccess = "off"\n{more}\n')
-        (self.root / "etc/sites/demo.toml").write_text('hosts = ["*"]\n')
+        (self.root / "etc/sites/demo.toml").write_text('hosts = ["*"]\n' + site)
         self.descriptors, self.cores, self.address_space = descriptors, cores, address_space
         self.content = {}
 

@@ -6,9 +6,14 @@ Loopback only; bounded in clients and time. HEADWATER_BINARY is the program, HEA
 """
 import argparse
 import os
+import pathlib
 import random
+import re
+import subprocess
 import sys
 import time
+import urllib.parse
+import urllib.request
 
 from abuse import Abuse
 from clients import Client, Loop, Tally
@@ -339,9 +344,10 @@ def little_memory(seconds):
 
 
 def overload(seconds):
-    """Three times the load that the server can bear: transport streams that one worker makes anew for every request.
+    """Three times the load that the server can bear: encrypted transport streams that one worker makes anew for every request.
 
-    The server has a core to itself, or its clients would be what is measured.
+    The server has a core to itself, and an answer costs it many times what it costs a client to read, or clients would be what is
+    measured. The load comes from h2load; a few clients of our own beside it compare every byte.
     """
     cores = os.sched_getaffinity(0)
     first, others = {min(cores)}, cores - {min(cores)} or cores
@@ -353,98 +359,112 @@ def overload(seconds):
 
 
 def overloaded(seconds, cores):
-    media = os.environ.get("HEADWATER_TORTURE_MEDIA", "Tests/Fixtures/media/h264-aac-faststart.mp4")
-    server = Server("threads = 1\nworker_threads = 1", 'hot_segments = "0B"', cores=cores)
-    server.run("import", "--site", "demo", "--id", "film", media)
+    server = Server("threads = 1\nworker_threads = 1", 'hot_segments = "0B"', cores=cores,
+                    site='[encryption]\nmethod = "aes-128"\nkey_file = "../keys.toml"\n')
+    keys = server.root / "etc/keys.toml"
+    keys.write_text(f'[default]\nsecret = "{"5a" * 32}"\n')
+    keys.chmod(0o600)
+    film = server.root / "film.mp4"
+    # With noise in it, so that segments have the size of real ones: 3 MB.
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-nostdin", "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=25:duration=12,noise=alls=12:allf=t",
+         "-f", "lavfi", "-i", "sine=sample_rate=48000:duration=12", "-c:v", "libx264", "-preset", "ultrafast", "-b:v", "4M",
+         "-g", "50", "-pix_fmt", "yuv420p", "-c:a", "aac", film], check=True)
+    server.run("import", "--site", "demo", "--id", "film", str(film))
     violations = []
     with server:
-        path = "/v/film/source/segment_0000.ts"
+        def get(path):
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}") as answer:
+                return answer.read()
 
-        def fetch():
-            import http.client
-            connection = http.client.HTTPConnection("127.0.0.1", server.port)
-            connection.request("GET", path)
-            return connection.getresponse().read()
+        path = "/v/film/master_ts.m3u8"
+        for _ in range(2):
+            path = urllib.parse.urljoin(path, re.search(r"^[^#\n].*", get(path).decode(), re.M)[0])
+        content = get(path)
 
-        content = fetch()
+        def start(seconds, connections, number, *options):
+            log = server.root / f"h2load-{number}"
+            # It would add to it.
+            log.unlink(missing_ok=True)
+            return log, subprocess.Popen(
+                ["h2load", "--h1", "-c", str(connections), "-D", str(int(seconds)), f"--log-file={log}", *options,
+                 f"http://127.0.0.1:{server.port}{path}"], stdout=subprocess.DEVNULL)
+
+        def answers(log, process):
+            """When each answer had come as a whole, its status, and how long it took, in seconds."""
+            if process.wait() != 0:
+                raise SystemExit("h2load failed")
+            for begun, status, took in (map(int, line.split("\t")) for line in log.read_text().splitlines()):
+                # What it cut off itself at its end has none.
+                if status > 0:
+                    yield (begun + took) / 1e6, status, took / 1e6
 
         def capacity(seconds):
-            """Answers in a second, and in a second of the server's processor time, in which nothing else here counts."""
-            loop, tally = Loop(), Tally()
+            """Answers in a second while there is always work, and no more than may wait."""
+            found = list(answers(*start(seconds, 32, "capacity")))
+            violations.extend(f"status {status} without overload" for _, status, _ in found if status != 200)
+            return len(found) / seconds
 
-            def done(client, problem):
-                if problem != "status 503":
-                    tally(client, problem)
-                client.close()
-                Client(loop, server.port, done).ask(path, content)
-
-            for _ in range(32):
-                Client(loop, server.port, done).ask(path, content)
-            start, cpu = time.monotonic(), server.cpu_seconds()
-            loop.run(20 * seconds, lambda: server.cpu_seconds() - cpu > seconds)
-            good = tally.events - len(tally.problems)
-            rates = good / (time.monotonic() - start), good / (server.cpu_seconds() - cpu)
-            loop.close()
-            violations.extend(tally.problems)
-            return rates
-
-        capacity(1)
-        rate, base = capacity(5)
-        loop, good, refused, refusal_seconds, health, sent = Loop(), 0, 0, [], [], 0
+        loop, compared, health = Loop(), Tally(), []
 
         def done(client, problem):
-            nonlocal good, refused
-            if problem is None:
-                good += 1
-            elif client.status == 503 and "retry-after" in client.fields:
-                refused += 1
-                refusal_seconds.append(client.answer_seconds)
-            elif not problem.startswith("connect"):
-                violations.append(problem)
+            refused = client.status == 503 and "retry-after" in client.fields
+            compared(client, None if refused else problem)
             client.close()
+            loop.after(0.5, lambda: Client(loop, server.port, done).ask(path, content))
 
-        def press():
-            nonlocal sent
-            start, next_check = time.monotonic(), 0
-            while (now := time.monotonic() - start) < seconds:
-                while sent < now * 3 * rate and len(loop.clients) < 4000:
-                    Client(loop, server.port, done).ask(path, content)
-                    sent += 1
-                if now > next_check:
-                    next_check = now + 0.5
-                    began = time.monotonic()
-                    try:
-                        server.health(2)
-                    except OSError as error:
-                        violations.append(f"health: {error}")
-                    health.append(time.monotonic() - began)
-                loop.run(0.01)
+        def look(until):
+            """Lets the clients go on, and asks for the server's health twice a second."""
+            while time.time() < until:
+                began = time.monotonic()
+                try:
+                    server.health(2)
+                except OSError as error:
+                    violations.append(f"health: {error}")
+                health.append(time.monotonic() - began)
+                loop.run(min(0.5, until - time.time()))
 
-        cpu = server.cpu_seconds()
-        idle, _ = server.idle_share(press)
-        goodput = good / (server.cpu_seconds() - cpu)
+        capacity(1)
+        before = sorted(capacity(2) for _ in range(3))[1]
+        offered = 3 * before
+        for _ in range(4):
+            Client(loop, server.port, done).ask(path, content)
+        # Each connection of h2load asks once in a period, all of one process at once: so there are many of them, one after the
+        # other. Who waits longer than a period asks less.
+        processes, period = 20, 2.5
+        each = max(1, round(offered * period / processes))
+        started = []
+        for number in range(processes):
+            started.append(start(seconds + 2 * period, each, number, f"--rps={1 / period}"))
+            look(time.time() + period / processes)
+        begin = time.time()
+        idle, _ = server.idle_share(lambda: look(begin + seconds))
+        found = [(status, took) for each in started for at, status, took in answers(*each) if begin <= at < begin + seconds]
         loop.close()
         # What it was to be within five seconds.
-        after = max(capacity(1)[1] for _ in range(5))
-        if not refused:
-            violations.append("nobody was refused: it was no overload")
-        if goodput < 0.8 * base:
-            violations.append(f"goodput {goodput / base:.0%} of capacity")
-        if idle > 0.1:
-            violations.append(f"its core was idle for {idle:.0%} of the time")
-        late = sum(time > 1 for time in refusal_seconds)
-        if late:
-            violations.append(f"{late} refusals took more than 1 s")
-        worst = sorted(health)[int(len(health) * 0.95)] * 1000
-        if worst > 100:
-            violations.append(f"health took {worst:.0f} ms")
-        if after < 0.95 * base:
-            violations.append(f"after it {after:.0f} of {base:.0f} answers in a second of its processor time")
-    slowest = max(refusal_seconds, default=0) * 1000
-    return report("overload", sent, violations,
-                  f"capacity {rate:.0f}/s, offered {sent / seconds:.0f}/s; answers in a second of its processor time: {base:.0f}, "
-                  f"meanwhile {goodput:.0f}, after it {after:.0f}; {refused} refused, the slowest after {slowest:.0f} ms; "
-                  f"health {worst:.0f} ms")
+        after = max(capacity(2) for _ in range(2))
+    good_seconds = [took for status, took in found if status == 200]
+    refusal_seconds = [took for status, took in found if status == 503]
+    violations += compared.problems + [f"status {status}" for status, _ in found if status not in (200, 503)]
+    goodput, asked = len(good_seconds) / seconds, len(found) / seconds
+    if not refusal_seconds:
+        violations.append("nobody was refused: it was no overload")
+    if asked < 0.9 * offered:
+        violations.append(f"only {asked:.0f} were asked for a second, and not {offered:.0f}")
+    if goodput < 0.8 * before:
+        violations.append(f"goodput {goodput / before:.0%} of capacity")
+    late = sum(time > 1 for time in refusal_seconds)
+    if late:
+        violations.append(f"{late} refusals took more than 1 s")
+    worst, slowest, longest = (max(times, default=0) * 1000 for times in (health, refusal_seconds, good_seconds))
+    if worst > 100:
+        violations.append(f"health took {worst:.0f} ms")
+    if after < 0.95 * before:
+        violations.append(f"after it {after:.0f} of {before:.0f} answers a second")
+    return report("overload", len(found), violations,
+                  f"capacity {before:.0f}/s, offered {asked:.0f}/s, answered {goodput:.0f}/s ({goodput / before:.0%}), the "
+                  f"slowest after {longest:.0f} ms; {len(refusal_seconds)} refused, the slowest after {slowest:.0f} ms; {compared.events} compared; "
+                  f"its core idle {idle:.0%}; health {worst:.0f} ms at most; after it {after:.0f}/s")
 
 
 soak_seconds = float(os.environ.get("HEADWATER_SOAK_SECONDS", 600))
