@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Measures what the plugins cost, and what viewers notice when Redis fails.
 
-    scripts/bench-plugins.py                 both parts, about 12 minutes
+    scripts/bench-plugins.py                 all parts, about 18 minutes
     scripts/bench-plugins.py cost            the rows of bench.py without a plugin and with all of them
     scripts/bench-plugins.py redis           media requests while Redis is healthy, and in eight kinds of trouble
+    scripts/bench-plugins.py instructions    the same, counted by callgrind
     scripts/bench-plugins.py cost --only 1k  only the rows whose name contains this
     scripts/bench-plugins.py --rounds 9 --seconds 2   other rounds than those
     scripts/bench-plugins.py --write         also writes the tables into docs/PERFORMANCE.md, between its markers
@@ -12,6 +13,11 @@ cost: two servers with the same media, one without any plugin, one with all of t
 tags and a cache rule, redis with metadata from elsewhere, engagement, thumbnails, transcode, jobs in Redis. Rounds are interleaved and
 who comes first alternates; the ratio of a row is the median of the ratios of its rounds, so that what else the machine does
 is in both.
+
+instructions: what a request takes of the program's own instructions and system calls, the same every time where times are a tenth
+apart. What plugins add to the CPU time of a row is what they add to its instructions, as that share of the time which the row
+spends in the program and not in the kernel, where system calls are as many as before. What a server does by itself, asked or not,
+is counted while nobody asks, and taken off; callgrind slows requests down fifty times, and not the clock. It is told in CPU time.
 
 redis: one server whose plugins redis and engagement and whose jobs are in one Redis, behind an intermediary that can be slow, reset,
 answer LOADING or garbage. Four viewers ask for 250 things a second each, with CMCD; beside them come beacons, metadata and
@@ -27,6 +33,7 @@ import http.server
 import multiprocessing
 import os
 import platform
+import re
 import resource
 import shutil
 import signal
@@ -165,6 +172,144 @@ def cost(options, folder, rounds, seconds):
                 f"{before['cpu_us']:,.2f}", f"{after['cpu_us']:,.2f}", f"{ratio('cpu_us'):.3f}"])
         return bench.table(
             ["scenario", "req/s", "all plugins", "ratio", "CPU µs/req", "all plugins", "ratio"], rows), failures
+    finally:
+        for server in [*servers, redis]:
+            server.stop()
+
+
+# --- What plugins cost, without the machine's noise -------------------------------------------------------------
+
+#: How many requests are counted, no more than a thousand on a connection, and before that are made so that nothing is done for the
+#: first time.
+COUNTED, BEFOREHAND = 20_000, 2_000
+
+
+class Counted(bench.Headwater):
+    """A server under callgrind."""
+
+    def __init__(self, binary, folder, site, tables):
+        # Valgrind has less room for maps than the index would take by itself.
+        super().__init__(binary, folder, site, tables + '[store]\nindex_map_size = "256MiB"\n')
+        # It cannot read the debugging information that Swift writes.
+        plain = folder / "headwater"
+        subprocess.run(["strip", "-g", "-o", str(plain), self.binary], check=True)
+        self.profile = folder / "profile"
+        self.under = folder / "under-callgrind"
+        self.under.write_text(
+            f"#!/bin/sh\nexec valgrind --tool=callgrind --log-file={folder}/valgrind.log "
+            f'--callgrind-out-file={self.profile} {plain} "$@"\n')
+        self.under.chmod(0o755)
+
+    def start(self):
+        binary, self.binary = self.binary, str(self.under)
+        super().start()
+        self.binary = binary
+
+    def control(self, option):
+        subprocess.run(
+            ["callgrind_control", option, str(self.process.pid)], check=True, stdout=subprocess.DEVNULL)
+
+    def count(self, ask):
+        """Instructions while `ask` runs."""
+        self.control("--zero")
+        ask()
+        self.control("--dump")
+        dump = max(self.profile.parent.glob("profile.*"), key=lambda file: int(file.suffix[1:]))
+        return int(re.search(r"^totals: (\d+)", dump.read_text(), re.M)[1])
+
+
+def system_calls(server, ask, log):
+    """How many the program makes while `ask` runs, but for those that wait."""
+    process = subprocess.Popen(
+        ["strace", "-f", "-c", "-o", str(log), "-p", str(server.process.pid)], stderr=subprocess.PIPE, text=True)
+    process.stderr.readline()
+    ask()
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    rows = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) .*?(\w+)$", log.read_text(), re.M)
+    return sum(int(count) for count, name in rows if name not in ("total", "epoll_wait", "restart_syscall"))
+
+
+def besides_idling(count, ask):
+    """What `count` counts while `ask` runs, without what it counts in the same time while nobody asks."""
+    began = time.monotonic()
+    found = count(ask)
+    took = time.monotonic() - began
+    return max(0, found - count(lambda: time.sleep(took)))
+
+
+def instructions(options, folder, rounds, seconds):
+    for name in ("valgrind", "strip", "strace"):
+        if not shutil.which(name):
+            bench.fail(f"{name} is missing: scripts/install-deps.sh bench")
+    redis = bench.Redis(shutil.which("redis-server"), folder / "redis")
+    servers = []
+    try:
+        every = all_plugins(redis.port, start_outside(), options.media_rate)
+        kinds = [(bench.Headwater, "", ""), (bench.Headwater, *every), (Counted, "", ""), (Counted, *every)]
+        for number, (kind, site, tables) in enumerate(kinds):
+            home = folder / str(number)
+            home.mkdir()
+            bench.make_certificate(home)
+            server = kind(options.binary, home, site, tables)
+            bench.store_media(server, home, {"1k": 1024, "64m": 64 * bench.MIB})
+            server.start()
+            servers.append(server)
+        playlist, _ = bench.transport_segments(servers[0], "film")
+        one_range = ["-H", "Range: bytes=1000000-1065535"]
+        rows, failures = [], []
+        for name, path, tls, words, is_stored in [
+            ("1k object", "/f/1k", False, ["--h1"], True),
+            ("64k range", "/f/64m", False, ["--h1", *one_range], True),
+            ("TLS: 1k object", "/f/1k", True, ["--h1"], True),
+            ("HTTP/2 over TLS: 1k object", "/f/1k", True, ["-m", "16"], True),
+            ("HLS playlist", playlist, False, ["--h1"], False),
+        ]:
+            if options.only not in name:
+                continue
+            print(f"bench: {name}", file=sys.stderr)
+
+            def ask(server, count):
+                done = subprocess.run(
+                    ["h2load", "-n", str(count), "-c", str(COUNTED // 1000), *words, server.url(path, tls)], capture_output=True, text=True)
+                if f"{count} succeeded" not in done.stdout:
+                    bench.fail(f"h2load, {name}: {done.stdout}{done.stderr}")
+
+            plain, every_plain, *counted = servers
+            shares = []
+            for _ in range(rounds):
+                before = bench.user_and_system_seconds(plain.process.pid)
+                for _ in range(5):
+                    ask(plain, COUNTED)
+                user, system = (b - a for a, b in zip(before, bench.user_and_system_seconds(plain.process.pid)))
+                shares.append(user / (user + system))
+            found = []
+            for server in counted:
+                ask(server, BEFOREHAND)
+                found.append(besides_idling(server.count, lambda: ask(server, COUNTED)) / COUNTED)
+            before, after = found
+            calls = [
+                besides_idling(
+                    lambda wait: system_calls(server, wait, folder / "strace"), lambda: ask(server, COUNTED)) / COUNTED
+                for server in (plain, every_plain)]
+            share = statistics.median(shares)
+            ratio = 1 + (after / before - 1) * share
+            rows.append([
+                name, f"{before:,.0f}", f"{after:,.0f}", f"{after / before:.3f}", f"{calls[0]:.2f}", f"{calls[1]:.2f}",
+                f"{share:.0%}", f"{ratio:.3f}"])
+            if is_stored and calls[1] > calls[0] + 0.05:
+                failures.append(f"{name}: {calls[1]:.2f} system calls, without plugins {calls[0]:.2f}")
+            if is_stored and ratio > MOST_CPU_RATIO:
+                failures.append(f"{name}: CPU ratio {ratio:.3f} by instructions, limit {MOST_CPU_RATIO}")
+        idle = []
+        for server in servers[:2]:
+            before = bench.cpu_seconds(server.process.pid)
+            time.sleep(20)
+            idle.append((bench.cpu_seconds(server.process.pid) - before) * 1000 / 20)
+        rows.append(["nobody asks: CPU ms a second", f"{idle[0]:.1f}", f"{idle[1]:.1f}"] + ["-"] * 5)
+        return bench.table(
+            ["a request for", "instructions", "all plugins", "ratio", "system calls", "all plugins",
+             "of CPU in the program", "CPU ratio"], rows), failures
     finally:
         for server in [*servers, redis]:
             server.stop()
@@ -410,7 +555,7 @@ def redis_trouble(options, folder, rounds, seconds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="cost, redis; without any: both")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="cost, instructions, redis; without any: all")
     parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--seconds", type=int, default=0)
     parser.add_argument("--write", action="store_true")
@@ -419,10 +564,10 @@ def main():
     parser.add_argument("--only", default="")
     parser.add_argument("--binary", default=bench.ROOT / ".build/release/headwater")
     options = parser.parse_args()
-    parts = {"cost": (cost, 7, 2), "redis": (redis_trouble, 3, 3)}
+    parts = {"cost": (cost, 7, 2), "instructions": (instructions, 3, 0), "redis": (redis_trouble, 3, 3)}
     for part in options.parts:
         if part not in parts:
-            parser.error(f"no part {part}: cost, redis")
+            parser.error(f"no part {part}: {', '.join(parts)}")
     for name in ("wrk", "h2load", "redis-server", "ffmpeg"):
         if not shutil.which(name):
             bench.fail(f"{name} is missing: scripts/install-deps.sh bench test")

@@ -64,13 +64,18 @@ def tree(pid):
     return pids
 
 
-def cpu_seconds(pid):
-    """User and system time of a process tree so far."""
-    total = 0
+def user_and_system_seconds(pid):
+    """Both times of a process tree so far."""
+    user = system = 0
     for each in tree(pid):
         fields = Path(f"/proc/{each}/stat").read_text().rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICKS
+        user += int(fields[11])
+        system += int(fields[12])
+    return user / TICKS, system / TICKS
+
+
+def cpu_seconds(pid):
+    return sum(user_and_system_seconds(pid))
 
 
 def pss_kib(pid):

@@ -16,7 +16,7 @@ packages_of() {
       libuv1-dev liblmdb-dev libssl-dev libnghttp2-dev libcurl4-openssl-dev libhiredis-dev libavformat-dev libavcodec-dev libavutil-dev \
       libavfilter-dev libswscale-dev libswresample-dev" ;;
     test) echo "ffmpeg curl aria2 chromium firefox-esr python3 procps nginx mpv tshark libxml2-utils nghttp2-client openssl redis-server varnish varnish-modules trafficserver libnginx-mod-http-cache-purge $gstreamer" ;;
-    bench) echo "ffmpeg curl python3 procps nginx wrk nghttp2-client openssl" ;;
+    bench) echo "ffmpeg curl python3 procps nginx wrk nghttp2-client openssl valgrind binutils strace" ;;
     fuzz) echo "libc6-dev libstdc++-12-dev" ;;
     *) return 1 ;;
   esac
