@@ -45,7 +45,8 @@ extension EndToEnd {
       let redis = try RedisServer(["--appendonly", "yes", "--appendfsync", "always"])
       let server = try EngagementTests.server(redis, "flush = \"1s\"\ncommand_timeout = \"500ms\"")
       let total = Torture.rounds(20_000, long: 1_000_000)
-      let clients = 8
+      // Many wait for one sync of the disk together.
+      let clients = Torture.rounds(8, long: 50)
       let count = Counter()
       let began = ContinuousClock.now
       try await withThrowingTaskGroup(of: Void.self) { group in

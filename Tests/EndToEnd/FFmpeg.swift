@@ -5,15 +5,17 @@ import Support
 enum FFmpeg {
   /// A digest for each of the first 1,200 frames: decoded pictures, or the coded sound.
   ///
-  /// - Parameter inputOptions: what ffmpeg must know to read the URL, such as a key.
+  /// - Parameters:
+  ///   - codec: of the track; nil asks for it.
+  ///   - inputOptions: what ffmpeg must know to read the URL, such as a key.
   @concurrent static func frames(
-    _ url: String, _ track: String, inputOptions: [String] = []
+    _ url: String, _ track: String, codec: String? = nil, inputOptions: [String] = []
   ) async throws -> [Substring] {
     var kind = ["-fps_mode", "passthrough"]
     if track.hasPrefix("a") {
       kind = ["-c", "copy"]
       // Sound in ADTS frames, as in transport streams, without them.
-      if try codec(url, track) == "aac" { kind += ["-bsf:a", "aac_adtstoasc"] }
+      if try codec ?? self.codec(url, track) == "aac" { kind += ["-bsf:a", "aac_adtstoasc"] }
     }
     let done = try Command.run(
       "ffmpeg",
