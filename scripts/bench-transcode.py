@@ -3,9 +3,10 @@
 
     scripts/bench-transcode.py                 10 minutes of 1080p
     scripts/bench-transcode.py --seconds 60    a shorter source
+    scripts/bench-transcode.py --film FILE     a film of yours, brought to 1080p and repeated, in place of patterns with grain
     scripts/bench-transcode.py --write         also writes the tables into docs/TRANSCODING.md, between its markers
 
-The source is made once by ffmpeg and kept in .run/. ffmpeg decodes it once and makes all rungs in one process, with the
+The source is made once by ffmpeg and kept in .run/: moving patterns under grain, which give encoders the most to do. ffmpeg decodes it once and makes all rungs in one process, with the
 encoder's options, rates and key frames of etc/ladders/default.toml; `headwater worker` makes them from its queue, a process for
 each chunk. Processor time is user and system time of all processes; sound is copied by both. Similarity is that of libavfilter's
 ssim, over all pictures, to the source brought to the rung's size, with exact rounding: what is compared with must be better than
@@ -46,20 +47,27 @@ def fail(message):
     sys.exit(f"bench-transcode: {message}")
 
 
-def make_source(seconds):
-    """1080p with motion and grain, a key frame every two seconds, 8 Mbit/s at most."""
-    target = ROOT / f".run/bench-transcode-{seconds}.mp4"
+def make_source(seconds, film):
+    """1080p with a key frame every two seconds, 8 Mbit/s at most: patterns with motion and grain, or a film again and again."""
+    target = ROOT / f".run/bench-transcode-{film.stem + '-' if film else ''}{seconds}.mp4"
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
     print(f"bench-transcode: making {seconds} s of 1080p", file=sys.stderr)
+    if film:
+        pictures = ["-stream_loop", "-1", "-i", str(film)]
+        filters = ["-vf", f"scale=1920:1080:flags=lanczos,setsar=1"]
+    else:
+        pictures = ["-f", "lavfi", "-i",
+                    f"testsrc2=size=1920x1080:rate={FRAMES_PER_SECOND}:duration={seconds},noise=alls=6:allf=t"]
+        filters = []
     subprocess.run(
-        ["ffmpeg", "-v", "error", "-nostdin", "-y", "-f", "lavfi",
-         "-i", f"testsrc2=size=1920x1080:rate={FRAMES_PER_SECOND}:duration={seconds},noise=alls=6:allf=t",
-         "-f", "lavfi", "-i", f"sine=frequency=440:sample_rate=48000:duration={seconds}",
+        ["ffmpeg", "-v", "error", "-nostdin", "-y", *pictures,
+         "-f", "lavfi", "-i", f"sine=frequency=440:sample_rate=48000:duration={seconds}", "-map", "0:v:0", "-map", "1:a",
+         *filters, "-t", str(seconds),
          "-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-maxrate", "8M", "-bufsize", "16M",
-         "-pix_fmt", "yuv420p", "-g", str(GROUP_SECONDS * FRAMES_PER_SECOND), "-sc_threshold", "0",
+         "-pix_fmt", "yuv420p", "-force_key_frames", f"expr:gte(t,n_forced*{GROUP_SECONDS})", "-g", "1000000", "-sc_threshold", "0",
          "-c:a", "aac", "-b:a", "128k", "-ac", "2", "-movflags", "+faststart", "-f", "mp4", str(part)],
         check=True,
     )
@@ -228,6 +236,7 @@ def beside_a_transcode(server, source, folder, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=600, help="length of the source")
+    parser.add_argument("--film", type=Path, help="what the source is made of")
     parser.add_argument("--lowest-first", action="store_true", help="as sites have it: one decoding more")
     parser.add_argument("--only", choices=["ladder", "serving"], default="")
     parser.add_argument("--write", action="store_true")
@@ -238,7 +247,7 @@ def main():
             fail(f"{name} is missing: scripts/install-deps.sh bench")
     if not os.access(options.binary, os.X_OK):
         fail(f"no program at {options.binary}: make build")
-    source = make_source(options.seconds)
+    source = make_source(options.seconds, options.film)
     folder = Path(tempfile.mkdtemp(prefix="headwater-bench-"))
     bench.make_certificate(folder)
     server = Transcoding(options.binary, folder, options.lowest_first)
@@ -290,7 +299,8 @@ def main():
         ffmpeg = subprocess.run(["ffmpeg", "-version"], capture_output=True, text=True).stdout.split(" Copyright")[0]
         text = (
             f"{datetime.date.today()}, commit {commit.stdout.strip()}, {server.version()} beside {ffmpeg}; "
-            f"{bench.processor()}, {os.cpu_count()} cores, Linux {platform.release()}; {options.seconds} s of 1080p, "
+            f"{bench.processor()}, {os.cpu_count()} cores, Linux {platform.release()}; {options.seconds} s of 1080p"
+            f"{' of ' + options.film.name if options.film else ''}, "
             f"`lowest_first = {'true' if options.lowest_first else 'false'}`.\n\n" + "\n\n".join(report))
         print(text)
         if options.write:
