@@ -96,6 +96,20 @@ import Testing
     #expect(code { try environment(folder) } == .damaged)
   }
 
+  /// LMDB would map that much, and the system have no memory for it: which says nothing about the index.
+  @Test(arguments: [0, 1]) func aLastPageFarAwayIsDamage(meta: Int) throws {
+    let folder = try TemporaryFolder()
+    do {
+      let environment = try environment(folder)
+      try put(environment, try environment.table("test.table"), ["key"])
+    }
+    let file = try FileHandle(forUpdating: URL(filePath: folder.path + "/data.mdb"))
+    try file.seek(toOffset: UInt64(meta * sysconf(Int32(_SC_PAGESIZE)) + 136))
+    try file.write(contentsOf: Data([0, 0, 0, 0, 1, 0, 0, 0x40]))
+    try file.close()
+    #expect(code { try environment(folder) } == .damaged)
+  }
+
   @Test func whatIsNoIndexIsDamaged() throws {
     let folder = try TemporaryFolder()
     try Data((0..<65_536).map { UInt8(truncatingIfNeeded: $0 &* 7) }).write(

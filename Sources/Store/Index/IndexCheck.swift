@@ -78,6 +78,8 @@ struct IndexCheck: ~Copyable {
   }
 
   static let metaPages: UInt64 = 2
+  /// 16 TiB in the smallest pages: the largest map that the configuration takes.
+  private static let mostPages: UInt64 = 1 << 32
   private static let headBytes = 16
   private static let magic: UInt32 = 0xbeef_c0de
   private static let version: UInt32 = 1
@@ -104,6 +106,10 @@ struct IndexCheck: ~Copyable {
     }
     guard word(20, as: UInt32.self) == Self.version, word(40, as: UInt32.self) == UInt32(pageBytes) else {
       throw Defect(page: number, reason: "has another format or page size")
+    }
+    // LMDB maps as much as it takes to reach it, before anybody can look whether the file does.
+    guard word(136, as: UInt64.self) < Self.mostPages else {
+      throw Defect(page: number, reason: "names a last page that no index has")
     }
     func tree(_ offset: Int) -> Tree {
       page.withUnsafeBytes { Tree(UnsafeRawBufferPointer(rebasing: $0[offset..<(offset + Tree.sizeBytes)])) }
