@@ -131,7 +131,7 @@ import Testing
 }
 
 /// The queue on a running loop.
-@Suite(.serialized, .timeLimit(.minutes(1)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct DeadlineQueueTests {
   @Test func noneExpiresEarlyAndTouchedNodesStartAnew() throws {
     try withLoop { loop in

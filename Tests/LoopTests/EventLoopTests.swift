@@ -4,7 +4,7 @@ import Testing
 
 @testable import Loop
 
-@Suite(.serialized, .timeLimit(.minutes(1)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct EventLoopTests {
   @Test func workOfEightThreadsRunsCompletelyAndInEachThreadsOrder() throws {
     let perThread = 12_500

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Loop
 
-@Suite(.serialized, .timeLimit(.minutes(1)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ListenerTests {
   @Test func thousandClientsAreAcceptedAndEchoed() throws {
     try withLoop { loop in

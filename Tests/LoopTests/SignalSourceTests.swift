@@ -3,7 +3,7 @@ import Testing
 
 @testable import Loop
 
-@Suite(.serialized, .timeLimit(.minutes(1)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct SignalSourceTests {
   @Test func everySourceHearsTheSignalUntilCancelled() throws {
     let threads = try LoopThreads(count: 2)

@@ -26,7 +26,7 @@ private final class MaskingLayer: SocketLayer {
   }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(1)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct SocketLayerTests {
   /// Many bytes through a full socket: all of the backlog arrives, once and in order.
   @Test(arguments: [41, 42] as [UInt64])

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Loop
 
-@Suite(.serialized, .timeLimit(.minutes(1)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct SocketTests {
   @Test(arguments: [11, 12] as [UInt64])
   func echoReachesASlowReaderByteForByte(seed: UInt64) throws {

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Loop
 
-@Suite(.serialized, .timeLimit(.minutes(1)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct TimerTests {
   @Test func timersFireByTimeThenByAge() throws {
     try withLoop { loop in

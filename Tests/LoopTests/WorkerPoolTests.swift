@@ -3,7 +3,7 @@ import Testing
 
 @testable import Loop
 
-@Suite(.serialized, .timeLimit(.minutes(1)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct WorkerPoolTests {
   @Test func workRunsInOrderAndAnswersOnTheLoop() throws {
     let pool = try WorkerPool(threadCount: 1)
