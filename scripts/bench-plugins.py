@@ -3,8 +3,8 @@
 
     scripts/bench-plugins.py                 all parts, about 18 minutes
     scripts/bench-plugins.py cost            the rows of bench.py without a plugin and with all of them
-    scripts/bench-plugins.py redis           media requests while Redis is healthy, and in eight kinds of trouble
     scripts/bench-plugins.py instructions    the same, counted by callgrind
+    scripts/bench-plugins.py redis           media requests while Redis is healthy, and in eight kinds of trouble
     scripts/bench-plugins.py cost --only 1k  only the rows whose name contains this
     scripts/bench-plugins.py --rounds 9 --seconds 2   other rounds than those
     scripts/bench-plugins.py --write         also writes the tables into docs/PERFORMANCE.md, between its markers

@@ -6,9 +6,9 @@
     scripts/bench-transcode.py --film FILE     a film of yours, brought to 1080p and repeated, in place of patterns with grain
     scripts/bench-transcode.py --write         also writes the tables into docs/TRANSCODING.md, between its markers
 
-The source is made once by ffmpeg and kept in .run/: moving patterns under grain, which give encoders the most to do. ffmpeg decodes it once and makes all rungs in one process, with the
-encoder's options, rates and key frames of etc/ladders/default.toml; `headwater worker` makes them from its queue, a process for
-each chunk. Processor time is user and system time of all processes; sound is copied by both. Similarity is that of libavfilter's
+The source is made once by ffmpeg and kept in .run/: moving patterns under grain, which give encoders the most to do.
+ffmpeg decodes it once and makes all rungs in one process, with the encoder's options, rates and key frames of etc/ladders/default.toml;
+`headwater worker` makes them from its queue, a process for each chunk. Processor time is user and system time of all processes; sound is copied by both. Similarity is that of libavfilter's
 ssim, over all pictures, to the source brought to the rung's size, with exact rounding: what is compared with must be better than
 what is compared.
 """
@@ -57,7 +57,7 @@ def make_source(seconds, film):
     print(f"bench-transcode: making {seconds} s of 1080p", file=sys.stderr)
     if film:
         pictures = ["-stream_loop", "-1", "-i", str(film)]
-        filters = ["-vf", f"scale=1920:1080:flags=lanczos,setsar=1"]
+        filters = ["-vf", "scale=1920:1080:flags=lanczos,setsar=1"]
     else:
         pictures = ["-f", "lavfi", "-i",
                     f"testsrc2=size=1920x1080:rate={FRAMES_PER_SECOND}:duration={seconds},noise=alls=6:allf=t"]

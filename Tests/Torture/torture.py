@@ -384,8 +384,8 @@ def overloaded(seconds, cores):
             path = urllib.parse.urljoin(path, re.search(r"^[^#\n].*", get(path).decode(), re.M)[0])
         content = get(path)
 
-        def start(seconds, connections, number, *options):
-            log = server.root / f"h2load-{number}"
+        def start(seconds, connections, name, *options):
+            log = server.root / f"h2load-{name}"
             # It would add to it.
             log.unlink(missing_ok=True)
             return log, subprocess.Popen(
@@ -455,6 +455,8 @@ def overloaded(seconds, cores):
         violations.append(f"only {asked:.0f} were asked for a second, and not {offered:.0f}")
     if goodput < 0.8 * before:
         violations.append(f"goodput {goodput / before:.0%} of capacity")
+    if idle > 0.1:
+        violations.append(f"its core was idle for {idle:.0%} of the time")
     late = sum(time > 1 for time in refusal_seconds)
     if late:
         violations.append(f"{late} refusals took more than 1 s")
