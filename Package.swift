@@ -91,7 +91,7 @@ let package = Package(
 
     tests("HTTPTests", ["HTTP"]),
     tests("PackagingTests", ["Packaging", "Codec", "COpenSSL", "Support"], exclude: ["Golden"]),
-    tests("CodecTests", ["Codec", "Packaging", "Support"]),
+    tests("CodecTests", ["Codec", "CLibAV", "Packaging", "Support"]),
     tests("LoopTests", ["Loop", "Support"]),
     tests(
       "NetTests", ["Net", "Loop", "Support"], exclude: ["scripted-server.py"]),

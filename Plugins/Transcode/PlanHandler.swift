@@ -183,7 +183,7 @@ struct TranscodeJobs {
       framesPerSecondNumerator: video.survey.framesPerSecondNumerator,
       framesPerSecondDenominator: video.survey.framesPerSecondDenominator,
       rotationDegrees: video.survey.rotationDegrees, deinterlaces: video.survey.isInterlaced,
-      isHDR: video.survey.isHDR, rungs: rungs)
+      isHDR: video.survey.isHDR, colour: video.survey.colour, rungs: rungs)
   }
 
   private func chunk(

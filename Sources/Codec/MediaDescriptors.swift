@@ -7,6 +7,8 @@ public struct MediaDescriptors: Sendable, Equatable {
 
   public let inputs: [Int32]
   public let outputs: [Int32]
+  /// How many more the process has opened itself before the sandbox, behind all of these.
+  public var further: Int32 = 0
 
   public init(inputs: Int = 1, outputs: Int = 1) {
     let inputs = min(Self.most, max(0, inputs))
@@ -17,5 +19,5 @@ public struct MediaDescriptors: Sendable, Equatable {
   }
 
   /// The first descriptor that is none of these.
-  public var end: Int32 { 1 + max(Self.report, inputs.last ?? 0, outputs.last ?? 0) }
+  public var end: Int32 { 1 + max(Self.report, inputs.last ?? 0, outputs.last ?? 0) + further }
 }

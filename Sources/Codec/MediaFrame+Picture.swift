@@ -10,6 +10,13 @@ extension MediaFrame {
     guard av_frame_get_buffer(pointer, 0) >= 0 else { throw .noMemory }
   }
 
+  /// Another one of the same picture, which is not copied.
+  func reference() throws(CodecError) -> MediaFrame {
+    let other = try MediaFrame()
+    guard av_frame_ref(other.pointer, pointer) >= 0 else { throw .noMemory }
+    return other
+  }
+
   var widthPixels: Int { Int(pointer.pointee.width) }
   var heightPixels: Int { Int(pointer.pointee.height) }
   var format: AVPixelFormat { AVPixelFormat(pointer.pointee.format) }

@@ -70,11 +70,15 @@ public enum Sandbox {
     return clinux_landlock_nothing() == 0
   }
 
+  /// Closes what was inherited besides.
+  public static func closeAll(behind descriptors: MediaDescriptors) {
+    clinux_close_from(UInt32(descriptors.end))
+  }
+
   public static func restrictResources(
     _ limits: Limits, _ descriptors: MediaDescriptors = MediaDescriptors()
   ) {
-    let end = UInt32(descriptors.end)
-    clinux_close_from(end)
+    closeAll(behind: descriptors)
     _ = clinux_die_with_parent()
     _ = nice(limits.nice)
     _ = limits.runsWhenIdle ? clinux_run_when_idle() : clinux_last_in_io()
@@ -82,7 +86,7 @@ public enum Sandbox {
     signal(SIGXFSZ, SIG_IGN)
     signal(SIGPIPE, SIG_IGN)
     _ = clinux_limit(Int32(clinux_limit_core_bytes), 0)
-    _ = clinux_limit(Int32(clinux_limit_files), UInt64(end))
+    _ = clinux_limit(Int32(clinux_limit_files), UInt64(descriptors.end))
     // Of the user, threads included: what is left to those who may start some. It does not bind root.
     _ = clinux_limit(Int32(clinux_limit_processes), 4096)
     _ = clinux_limit(Int32(clinux_limit_memory_bytes), limits.memoryBytes)

@@ -14,7 +14,7 @@ internal import Packaging
 enum TranscodeCommand {
   /// - Returns: the status to end with; nil for a command line that is not understood.
   static func run(_ command: String, _ arguments: some Sequence<String>) -> Int32? {
-    guard let options = MediaOptions(arguments, own: ["--demuxer", "--request", "--track"]),
+    guard var options = MediaOptions(arguments, own: ["--demuxer", "--request", "--track"]),
       let demuxer = options.own["--demuxer"], !demuxer.isEmpty, let input = options.descriptors.inputs.first
     else { return nil }
     let limits = options.decoding
@@ -29,14 +29,18 @@ enum TranscodeCommand {
       }
     case "transcode":
       guard let output, let request = decode(TranscodeRequest.self, request) else { return nil }
+      let lookaheads = open(request, &options)
       return MediaCommand.perform(options, allowsThreads: needsThreads(request)) {
         TranscodeChunk.run(
-          request, input: input, output: output, demuxer: demuxer, limits: limits, progress: progress)
+          request, lookaheads: lookaheads, input: input, output: output, demuxer: demuxer, limits: limits,
+          progress: progress)
       }
     case "transcode-probe":
       guard let probe = decode(TranscodeProbe.self, request) else { return nil }
+      let lookaheads = open(probe.request, &options)
       return MediaCommand.perform(options, allowsThreads: needsThreads(probe.request)) {
-        TranscodeChunk.measure(probe, input: input, demuxer: demuxer, limits: limits, progress: progress)
+        TranscodeChunk.measure(
+          probe, lookaheads: lookaheads, input: input, demuxer: demuxer, limits: limits, progress: progress)
       }
     case "transcode-audio":
       guard let output, let request = decode(TranscodeAudioRequest.self, request) else { return nil }
@@ -46,6 +50,16 @@ enum TranscodeCommand {
       }
     default: return nil
     }
+  }
+
+  /// Opens what looks ahead, while files can be opened.
+  private static func open(_ request: TranscodeRequest, _ options: inout MediaOptions) -> TranscodeLookaheads
+  {
+    Remux.silence()
+    Sandbox.closeAll(behind: options.descriptors)
+    let lookaheads = TranscodeLookaheads(request)
+    options.descriptors.further = lookaheads.descriptors
+    return lookaheads
   }
 
   private static func needsThreads(_ request: TranscodeRequest) -> Bool {

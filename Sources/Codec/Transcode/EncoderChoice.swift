@@ -1,6 +1,12 @@
 internal import CLibAV
 public import Packaging
 
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
+
 /// Which encoder does what a ladder asks for.
 ///
 /// A name stands for a coding and for a program that makes it. Encoders in hardware need a device, which the sandbox does
@@ -67,20 +73,47 @@ public struct EncoderChoice: Sendable, Equatable {
   /// Whether it sets key frames where it likes, whatever is forced: then each group of pictures has an encoder of its own.
   var ignoresForcedKeys: Bool { family == .av1 }
 
+  /// Whether an encoder looks ahead.
+  enum Part {
+    case own
+    /// It does, and says what it found in files that begin with this name.
+    case leads(statistics: String)
+    /// It does not; each picture comes with a `PictureAdvice`.
+    case follows
+  }
+
+  /// The preset of a rung that libx264 encodes.
+  static func x264Preset(_ rung: TranscodeRequest.Rung) -> String {
+    rung.preset.isEmpty ? "medium" : rung.preset
+  }
+
+  /// The constant rate factor by which a follower of libx264 has a rung's quality.
+  ///
+  /// Where x264 weighs macroblocks by itself it also takes `qcomp` and `pbratio` as 1, which are options, and all of it coarser,
+  /// since most macroblocks get finer: by (1 - 0.6) 13.5 steps of the quantiser, and more where pictures are shorter than 1/25 s.
+  /// That is set when the encoder is open, so that parameter sets stay those of a rung that looks ahead for itself.
+  static func x264FollowerQuality(_ quality: Double, framesPerSecond: Double) -> Double {
+    quality + (1 - 0.6) * (13.5 + 6 * log2(min(max(1, framesPerSecond), 100) / 25))
+  }
+
   /// The encoder's options for one rung. Key frames come where they are forced and nowhere else.
-  func options(for rung: TranscodeRequest.Rung) -> [(String, String)] {
+  func options(for rung: TranscodeRequest.Rung, part: Part) -> [(String, String)] {
     let quality = "\(rung.quality)"
     let preset = rung.preset
     switch name {
     case "libx264":
+      var parameters =
+        "scenecut=0:open-gop=0:keyint=infinite:min-keyint=1:sync-lookahead=0:lookahead-threads=1"
+      var further: [(String, String)] = []
+      switch part {
+      case .own: break
+      case .leads(let statistics): further = [("stats", statistics), ("fastfirstpass", "0")]
+      case .follows: parameters += ":mbtree=0:rc-lookahead=0:b-adapt=0:qcomp=1:pbratio=1"
+      }
       return [
-        ("preset", preset.isEmpty ? "medium" : preset), ("profile", "high"), ("crf", quality),
-        ("forced-idr", "1"),
-        (
-          "x264-params",
-          "scenecut=0:open-gop=0:keyint=infinite:min-keyint=1:sync-lookahead=0:lookahead-threads=1"
-        ),
-      ]
+        ("preset", Self.x264Preset(rung)), ("profile", "high"), ("crf", quality), ("forced-idr", "1"),
+        ("x264-params", parameters),
+      ] + further
     case "libx265":
       return [
         ("preset", preset.isEmpty ? "medium" : preset), ("crf", quality), ("forced-idr", "1"),

@@ -53,6 +53,11 @@ final class EncoderSession {
     av_packet_free(&packet)
   }
 
+  /// Changes an option of the encoder that it looks at with every frame.
+  func set(_ option: String, _ value: Double) throws(CodecError) {
+    try check(av_opt_set_double(context.pointee.priv_data, option, value, 0))
+  }
+
   /// Encodes a frame, or at the end of the stream what is left.
   /// - Parameter take: called with each packet, times in the context's time base; valid until it returns.
   func push(

@@ -1,4 +1,5 @@
 internal import CLibAV
+internal import Packaging
 
 /// Which filter brings pictures to the size of a rung.
 ///
@@ -6,9 +7,30 @@ internal import CLibAV
 /// takes little more than half of the time; swscale takes every format and damage, and hands on untouched what has its size already.
 enum PictureScaling {
   /// - Parameters:
+  ///   - upright: width and height of what comes out, as a viewer sees it.
+  ///   - format: libav's name of the pixel format that comes out.
+  /// - Returns: what scales the pictures of the source, and turns them.
+  static func stage(
+    upright: (width: Int32, height: Int32), format: String, of request: TranscodeRequest
+  ) throws(CodecError) -> FilterStage {
+    let isTurned = request.rotationDegrees % 180 != 0
+    let (width, height) = isTurned ? (upright.height, upright.width) : upright
+    let turn =
+      switch request.rotationDegrees {
+      case 90: ",transpose=clock"
+      case 180: ",hflip,vflip"
+      case 270: ",transpose=cclock"
+      default: ""
+      }
+    return try FilterStage(timescale: Int64(request.timescale)) { frame in
+      filters(for: frame, width: width, height: height) + "\(turn),setsar=1,format=\(format)"
+    }
+  }
+
+  /// - Parameters:
   ///   - width, height: of the rung, as its pictures come out of the decoder, before they are turned.
   /// - Returns: filters in libavfilter's notation, for frames of the size and format of this one.
-  static func filters(for frame: MediaFrame, width: Int32, height: Int32) -> String {
+  private static func filters(for frame: MediaFrame, width: Int32, height: Int32) -> String {
     guard isPlain(frame), frame.widthPixels != Int(width) || frame.heightPixels != Int(height),
       avfilter_get_by_name("zscale") != nil
     else { return "scale=\(width):\(height):flags=bicubic" }

@@ -4,6 +4,7 @@ internal import Packaging
 /// One rung of a chunk: scaling and encoding of the pictures that it keeps.
 final class RungEncoder {
   let rung: TranscodeRequest.Rung
+  let part: LookaheadPart
   let choice: EncoderChoice
   /// Of the group of pictures under way.
   private(set) var session: EncoderSession
@@ -16,43 +17,40 @@ final class RungEncoder {
   private(set) var packets: Int64 = 0
   private(set) var bytes: Int64 = 0
   private var isForced: Set<Int64> = []
+  /// What the encoder is to be told of pictures that are being scaled.
+  private var advice: [Int64: PictureAdvice] = [:]
   private var comparison: CodedComparison?
 
   /// - Parameter comparesPictures: whether what comes out is decoded again and measured, which costs more than the encoding.
   init(
-    _ rung: TranscodeRequest.Rung, of request: TranscodeRequest, colour: RungColour,
+    _ rung: TranscodeRequest.Rung, of request: TranscodeRequest, colour: TranscodeColour,
+    part: LookaheadPart = .own,
     comparesPictures: Bool = false
   ) throws(CodecError) {
     self.rung = rung
+    self.part = part
     let choice = try EncoderChoice(rung.encoder)
     self.choice = choice
-    let isTurned = request.rotationDegrees % 180 != 0
-    let (width, height) =
-      isTurned ? (rung.heightPixels, rung.widthPixels) : (rung.widthPixels, rung.heightPixels)
-    let turn =
-      switch request.rotationDegrees {
-      case 90: ",transpose=clock"
-      case 180: ",hflip,vflip"
-      case 270: ",transpose=cclock"
-      default: ""
-      }
     // Ten bits are worth their rate only where there is more than standard range to show.
     let isDeep = rung.keepsHDR && request.isHDR
     let format = isDeep ? AV_PIX_FMT_YUV420P10LE : AV_PIX_FMT_YUV420P
-    let ending = "\(turn),setsar=1,format=\(isDeep ? "yuv420p10le" : "yuv420p")"
-    scale = try FilterStage(timescale: Int64(request.timescale)) { frame in
-      PictureScaling.filters(for: frame, width: width, height: height) + ending
+    scale = try PictureScaling.stage(
+      upright: (rung.widthPixels, rung.heightPixels), format: isDeep ? "yuv420p10le" : "yuv420p", of: request)
+    let isFollower = part.isFollower
+    makeSession = { () throws(CodecError) in
+      try Self.open(choice, rung, request, colour, format: format, part: isFollower ? .follows : .own)
     }
-    makeSession = { () throws(CodecError) in try Self.open(choice, rung, request, colour, format) }
-    session = try makeSession()
+    session = if case .leads(let lookahead) = part { lookahead.session } else { try makeSession() }
     comparison = comparesPictures ? try CodedComparison(session.context) : nil
   }
 
-  private static func open(
-    _ choice: EncoderChoice, _ rung: TranscodeRequest.Rung, _ request: TranscodeRequest, _ colour: RungColour,
-    _ format: AVPixelFormat
+  static func open(
+    _ choice: EncoderChoice, _ rung: TranscodeRequest.Rung, _ request: TranscodeRequest,
+    _ colour: TranscodeColour,
+    format: AVPixelFormat, part: EncoderChoice.Part
   ) throws(CodecError) -> EncoderSession {
-    try EncoderSession(choice.name, options: choice.options(for: rung)) { context in
+    let session = try EncoderSession(choice.name, options: choice.options(for: rung, part: part)) { context in
+      if case .leads = part { context.pointee.flags |= AV_CODEC_FLAG_PASS1 }
       context.pointee.width = rung.widthPixels
       context.pointee.height = rung.heightPixels
       context.pointee.pix_fmt = format
@@ -77,18 +75,27 @@ final class RungEncoder {
       context.pointee.color_trc = AVColorTransferCharacteristic(rawValue: UInt32(colour.transfer))
       context.pointee.colorspace = AVColorSpace(rawValue: UInt32(colour.matrix))
     }
+    if case .follows = part {
+      try session.set(
+        "crf",
+        EncoderChoice.x264FollowerQuality(rung.quality, framesPerSecond: request.framesPerSecond(of: rung)))
+    }
+    return session
   }
 
   /// - Parameters:
   ///   - frame: nil at the end.
   ///   - isKey: whether it begins a group of pictures.
+  ///   - advice: to a follower.
   func push(
-    _ frame: MediaFrame?, isKey: Bool, _ take: (UnsafeMutablePointer<AVPacket>) throws(CodecError) -> Void
+    _ frame: MediaFrame?, isKey: Bool, advice: PictureAdvice? = nil,
+    _ take: (UnsafeMutablePointer<AVPacket>) throws(CodecError) -> Void
   ) throws(CodecError) {
     if let frame, isKey {
       isForced.insert(frame.pointer.pointee.pts)
       forcedTicks.append(frame.pointer.pointee.pts)
     }
+    if let frame, let advice { self.advice[frame.pointer.pointee.pts] = advice }
     try scale.push(frame) { scaled throws(CodecError) in
       let ticks = scaled.pointer.pointee.pts
       // What the source made of the picture is no advice to the encoder.
@@ -99,6 +106,8 @@ final class RungEncoder {
       }
       let forced = isKey && !choice.ignoresForcedKeys
       scaled.pointer.pointee.pict_type = forced ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE
+      try self.advice.removeValue(forKey: ticks)?.give(to: scaled)
+      if case .leads(let lookahead) = part { lookahead.given(scaled) }
       frames += 1
       try comparison?.given(scaled)
       try encode(scaled, take)
@@ -114,6 +123,7 @@ final class RungEncoder {
       bytes += Int64(packet.pointee.size)
       if packet.pointee.flags & AV_PKT_FLAG_KEY != 0 { keyTicks.append(packet.pointee.pts) }
       try comparison?.made(packet)
+      if case .leads(let lookahead) = part { try lookahead.made(packet) }
       try take(packet)
     }
   }
@@ -138,27 +148,17 @@ final class RungEncoder {
   }
 }
 
-/// The colour that a rung says it has, as CICP code points.
-struct RungColour: Equatable {
-  var primaries: Int32
-  var transfer: Int32
-  var matrix: Int32
-
+extension TranscodeColour {
   /// Of pictures that come without tone mapping. A player guesses what is not stated from the size, and a smaller rung would
   /// be guessed differently from its source: so the guess is made once, by the source's size.
   init(_ source: VideoDescription) {
     let isHighDefinition = min(source.widthPixels, source.heightPixels) >= 720
     let guess: Int32 = isHighDefinition ? 1 : 6
-    primaries = source.primaries == 2 ? guess : source.primaries
-    transfer = source.transfer == 2 ? guess : source.transfer
-    matrix = source.matrix == 2 || source.matrix == 0 ? guess : source.matrix
+    self.init(
+      primaries: source.primaries == 2 ? guess : source.primaries,
+      transfer: source.transfer == 2 ? guess : source.transfer,
+      matrix: source.matrix == 2 || source.matrix == 0 ? guess : source.matrix)
   }
 
-  static let toneMapped = RungColour(primaries: 1, transfer: 1, matrix: 1)
-
-  private init(primaries: Int32, transfer: Int32, matrix: Int32) {
-    self.primaries = primaries
-    self.transfer = transfer
-    self.matrix = matrix
-  }
+  static let toneMapped = TranscodeColour(primaries: 1, transfer: 1, matrix: 1)
 }

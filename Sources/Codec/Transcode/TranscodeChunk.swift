@@ -4,6 +4,8 @@
 //                                       │          └─ tone mapping? ─ rungs of standard range ─ scale ─ … ─┴─ MP4, 4
 //                        pictures from startTicks to endTicks alone
 //
+// Of rungs that libx264 makes, one looks ahead for others, which get their pictures later (`Lookahead`).
+//
 // The range is cut by presentation time. Decoding begins at the key frame at or before it and goes on until a picture at or
 // behind its end has come out: then all before have, for decoders give pictures in order of presentation. So a chunk may
 // begin anywhere; where it begins at a key frame of the source nothing is decoded twice.
@@ -23,12 +25,14 @@ public enum TranscodeChunk {
   ///
   /// The output stays empty where the report says 0 frames.
   /// - Parameters:
+  ///   - lookaheads: made before the sandbox was entered; nil, without a sandbox, makes them here.
   ///   - input: open for reading, seekable.
   ///   - output: open for writing, seekable, empty.
   ///   - demuxer: one of `DecodeLimits.demuxers`.
   ///   - progress: called now and then with 0 to 1000, where the chunk has an end.
   public static func run(
-    _ request: TranscodeRequest, input: Int32, output: Int32, demuxer: String,
+    _ request: TranscodeRequest, lookaheads: TranscodeLookaheads? = nil, input: Int32, output: Int32,
+    demuxer: String,
     limits: DecodeLimits = DecodeLimits(), progress: (Int) -> Void = { _ in }
   ) -> TranscodeReport {
     var report = TranscodeReport()
@@ -36,7 +40,7 @@ public enum TranscodeChunk {
       guard request.isSound else { throw .unsoundRequest }
       let decoder = try VideoDecoder(
         limits.open(input, demuxer), stream: nil, trackID: request.trackID, limits: limits)
-      let run = try ChunkRun(request, decoder)
+      let run = try ChunkRun(request, decoder, lookaheads ?? TranscodeLookaheads(request))
       report.warnings = run.warnings
       try run.encode(to: output, progress: progress)
       report.frames = run.frames
@@ -52,7 +56,8 @@ public enum TranscodeChunk {
   ///
   /// - Returns: with a measure for each rung of the probe, where there is a picture.
   public static func measure(
-    _ probe: TranscodeProbe, input: Int32, demuxer: String, limits: DecodeLimits = DecodeLimits(),
+    _ probe: TranscodeProbe, lookaheads: TranscodeLookaheads? = nil, input: Int32, demuxer: String,
+    limits: DecodeLimits = DecodeLimits(),
     progress: (Int) -> Void = { _ in }
   ) -> TranscodeReport {
     var report = TranscodeReport()
@@ -60,7 +65,9 @@ public enum TranscodeChunk {
       guard probe.request.isSound else { throw .unsoundRequest }
       let decoder = try VideoDecoder(
         limits.open(input, demuxer), stream: nil, trackID: probe.request.trackID, limits: limits)
-      let run = try ChunkRun(probe.request, decoder, comparesPictures: probe.comparesPictures)
+      let run = try ChunkRun(
+        probe.request, decoder, lookaheads ?? TranscodeLookaheads(probe.request),
+        comparesPictures: probe.comparesPictures)
       report.warnings = run.warnings
       try run.encode(to: nil, progress: progress)
       report.frames = run.frames
@@ -78,12 +85,18 @@ extension CodecError {
 }
 
 extension TranscodeRequest {
+  func framesPerSecond(of rung: Rung) -> Double {
+    Double(framesPerSecondNumerator) / Double(framesPerSecondDenominator) / Double(max(1, rung.frameStep))
+  }
+
   /// Whether its numbers lie where arithmetic with them is safe.
   var isSound: Bool {
     let farthest = TimeBase.farthestTicks
+    let code = Int32(0)...255
     return timescale > 0 && timescale <= 1 << 24 && !rungs.isEmpty && keyTicks.first == startTicks
       && [zeroTicks, startTicks, endTicks ?? 0].allSatisfy { $0.magnitude < farthest.magnitude }
       && framesPerSecondNumerator > 0 && framesPerSecondDenominator > 0
+      && [colour?.primaries, colour?.transfer, colour?.matrix].allSatisfy { code.contains($0 ?? 0) }
       && rungs.allSatisfy {
         (2...8192).contains($0.widthPixels) && (2...8192).contains($0.heightPixels)
           && $0.widthPixels % 2 == 0 && $0.heightPixels % 2 == 0 && (1...64).contains($0.frameStep)
@@ -97,6 +110,7 @@ private final class ChunkRun {
   let request: TranscodeRequest
   private let decoder: VideoDecoder
   private let rungs: [RungEncoder]
+  private let groups: [RungGroup]
   private let deinterlace: FilterStage?
   private let toneMap: FilterStage?
   private(set) var frames: Int64 = 0
@@ -112,20 +126,26 @@ private final class ChunkRun {
   }
 
   init(
-    _ request: TranscodeRequest, _ decoder: VideoDecoder, comparesPictures: Bool = false
+    _ request: TranscodeRequest, _ decoder: VideoDecoder, _ lookaheads: TranscodeLookaheads,
+    comparesPictures: Bool = false
   ) throws(CodecError) {
     self.request = request
     self.decoder = decoder
     let timescale = Int64(request.timescale)
     var rungs: [RungEncoder] = []
-    for rung in request.rungs {
-      let isMapped = request.isHDR && !rung.keepsHDR
-      rungs.append(
-        try RungEncoder(
-          rung, of: request, colour: isMapped ? .toneMapped : RungColour(decoder.description),
-          comparesPictures: comparesPictures))
+    var members: [RungKind: [RungGroup.Member]] = [:]
+    for (track, rung) in request.rungs.enumerated() {
+      let kind = RungKind(rung, of: request)
+      let colour = request.colour ?? TranscodeColour(decoder.description)
+      let encoder = try RungEncoder(
+        rung, of: request, colour: kind.keepsHDR ? colour : .toneMapped, part: lookaheads[track],
+        comparesPictures: comparesPictures)
+      rungs.append(encoder)
+      members[kind, default: []].append((encoder, track))
     }
     self.rungs = rungs
+    // In the order of the request, so that the same request makes the same file.
+    groups = members.sorted { $0.value[0].track < $1.value[0].track }.map { RungGroup($0.key, $0.value) }
     deinterlace =
       request.deinterlaces
       ? try FilterStage("yadif=mode=send_frame:deint=interlaced", timescale: timescale) : nil
@@ -209,29 +229,22 @@ private final class ChunkRun {
       }
       sinceKey = isKey ? 0 : sinceKey &+ 1
     }
-    for (number, rung) in rungs.enumerated() {
-      guard toneMap == nil || rung.rung.keepsHDR else { continue }
-      try push(frame, isKey, rung, number, writer)
-    }
+    try push(frame, isKey, writer) { toneMap == nil || $0.keepsHDR }
     guard let toneMap else { return }
     // Mapping holds nothing back: what comes out is what went in.
     try toneMap.push(frame) { mapped throws(CodecError) in
-      for (number, rung) in rungs.enumerated() where !rung.rung.keepsHDR {
-        try push(mapped, isKey, rung, number, writer)
-      }
+      try push(mapped, isKey, writer) { !$0.keepsHDR }
     }
-    if frame == nil {
-      for (number, rung) in rungs.enumerated() where !rung.rung.keepsHDR {
-        try push(nil, false, rung, number, writer)
-      }
-    }
+    if frame == nil { try push(nil, false, writer) { !$0.keepsHDR } }
   }
 
   private func push(
-    _ frame: MediaFrame?, _ isKey: Bool, _ rung: RungEncoder, _ number: Int, _ writer: EncodedWriter?
+    _ frame: MediaFrame?, _ isKey: Bool, _ writer: EncodedWriter?, where isMeant: (RungKind) -> Bool
   ) throws(CodecError) {
-    guard frame == nil || sinceKey % rung.rung.frameStep == 0 else { return }
-    try rung.push(frame, isKey: isKey) { packet throws(CodecError) in try writer?.write(packet, track: number)
+    for group in groups where isMeant(group.kind) && (frame == nil || sinceKey % group.kind.frameStep == 0) {
+      try group.push(frame, isKey: isKey) { packet, track throws(CodecError) in
+        try writer?.write(packet, track: track)
+      }
     }
   }
 }

@@ -66,7 +66,8 @@ extension TranscodeSurvey.Video {
       framesPerSecondDenominator: rate.denominator, timescale: UInt32(clamping: timescale),
       firstTicks: firstTicks,
       durationTicks: description.durationTicks.flatMap { base.scale($0, to: timescale) },
-      isInterlaced: interlaced > 0, isHDR: transfer == 16 || transfer == 18)
+      isInterlaced: interlaced > 0, isHDR: transfer == 16 || transfer == 18,
+      colour: TranscodeColour(description))
   }
 }
 

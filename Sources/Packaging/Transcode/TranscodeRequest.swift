@@ -29,6 +29,8 @@ public struct TranscodeRequest: Sendable, Equatable, Codable {
   public var deinterlaces: Bool
   /// Maps high dynamic range to standard, in rungs that do not keep it.
   public var isHDR: Bool
+  /// What the pictures of the source are coloured by, as far as it is known before they are read.
+  public var colour: TranscodeColour?
   public var rungs: [Rung]
 
   /// One encoding.
@@ -76,7 +78,8 @@ public struct TranscodeRequest: Sendable, Equatable, Codable {
   public init(
     trackID: UInt32?, timescale: UInt32, zeroTicks: Int64 = 0, startTicks: Int64, endTicks: Int64?,
     keyTicks: [Int64], framesPerSecondNumerator: Int32, framesPerSecondDenominator: Int32,
-    rotationDegrees: Int32 = 0, deinterlaces: Bool = false, isHDR: Bool = false, rungs: [Rung]
+    rotationDegrees: Int32 = 0, deinterlaces: Bool = false, isHDR: Bool = false,
+    colour: TranscodeColour? = nil, rungs: [Rung]
   ) {
     self.trackID = trackID
     self.timescale = timescale
@@ -89,7 +92,21 @@ public struct TranscodeRequest: Sendable, Equatable, Codable {
     self.rotationDegrees = rotationDegrees
     self.deinterlaces = deinterlaces
     self.isHDR = isHDR
+    self.colour = colour
     self.rungs = rungs
+  }
+}
+
+/// What a rung says of its colour, as CICP code points (ITU-T H.273).
+public struct TranscodeColour: Sendable, Equatable, Codable {
+  public var primaries: Int32
+  public var transfer: Int32
+  public var matrix: Int32
+
+  public init(primaries: Int32, transfer: Int32, matrix: Int32) {
+    self.primaries = primaries
+    self.transfer = transfer
+    self.matrix = matrix
   }
 }
 
@@ -194,12 +211,14 @@ public struct TranscodeSurvey: Sendable, Equatable, Codable {
     /// Pictures made of two fields were seen among the first.
     public var isInterlaced: Bool
     public var isHDR: Bool
+    /// nil in what an older version has found.
+    public var colour: TranscodeColour?
 
     public init(
       codecName: String, displayWidthPixels: Int32, displayHeightPixels: Int32, rotationDegrees: Int32,
       framesPerSecondNumerator: Int32, framesPerSecondDenominator: Int32, timescale: UInt32,
       firstTicks: Int64,
-      durationTicks: Int64?, isInterlaced: Bool, isHDR: Bool
+      durationTicks: Int64?, isInterlaced: Bool, isHDR: Bool, colour: TranscodeColour? = nil
     ) {
       self.codecName = codecName
       self.displayWidthPixels = displayWidthPixels
@@ -212,6 +231,7 @@ public struct TranscodeSurvey: Sendable, Equatable, Codable {
       self.durationTicks = durationTicks
       self.isInterlaced = isInterlaced
       self.isHDR = isHDR
+      self.colour = colour
     }
   }
 
