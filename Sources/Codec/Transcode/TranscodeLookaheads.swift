@@ -36,16 +36,15 @@ public struct TranscodeLookaheads {
   /// - Parameter track: place of the rung in the request.
   subscript(track: Int) -> LookaheadPart { parts[track] ?? .own }
 
-  /// The leader is the smallest rung that is at least two thirds as high as the largest, and another one than that; followers are at
-  /// least half as high as the leader.
+  /// The leader is the smallest rung that is at least two thirds as high as the largest, where there are others like that; followers
+  /// are at least half as high as the leader.
   static func choose(
     _ members: [Int], _ rungs: [TranscodeRequest.Rung]
   ) -> (leader: Int, followers: [Int])? {
     func side(_ member: Int) -> Int32 { min(rungs[member].widthPixels, rungs[member].heightPixels) }
-    guard let largest = members.max(by: { side($0) < side($1) }),
-      let leader = members.filter({ $0 != largest && 3 * side($0) >= 2 * side(largest) })
-        .min(by: { side($0) < side($1) })
-    else { return nil }
+    let largest = members.map(side).max() ?? 0
+    let candidates = members.filter { 3 * side($0) >= 2 * largest }
+    guard candidates.count > 1, let leader = candidates.min(by: { side($0) < side($1) }) else { return nil }
     return (leader, members.filter { $0 != leader && 2 * side($0) >= side(leader) })
   }
 }
