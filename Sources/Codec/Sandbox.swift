@@ -11,7 +11,8 @@ internal import Musl
 /// A process that is root, or could become anybody, first takes an account that nobody else has (`takeAccount`). Then three
 /// layers, each of which holds by itself:
 ///
-/// 1. **Resources** (`restrictResources`). Every descriptor but 0 to 5, and those of further inputs and outputs, is closed and no further one can be opened;
+/// 1. **Resources** (`restrictResources`). Every descriptor but 0 to 5, those of further inputs and outputs, and what a `Lookahead`
+///    has opened is closed, and no further one can be opened;
 ///    memory, processor time and the size of written files have limits; no core dumps; last in line for processor and
 ///    disk; the process ends with the thread that started it.
 /// 2. **Files and network** (`restrictFiles`): landlock, with a rule set that handles all the running kernel knows and
