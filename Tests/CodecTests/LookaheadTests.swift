@@ -33,7 +33,8 @@ struct LookaheadTests {
     let file = try #require(FileHandle(forReadingAtPath: Fixtures.path("h264-aac-2997.mp4")))
     defer { try? file.close() }
     let probe = TranscodeProbe(request(rungs, isColourKnown: isColourKnown), comparesPictures: true)
-    let report = TranscodeChunk.measure(probe, input: file.fileDescriptor, demuxer: "mov")
+    let report = TranscodeChunk.measure(
+      probe, lookaheads: TranscodeLookaheads(probe.request), input: file.fileDescriptor, demuxer: "mov")
     #expect(report.failure == nil)
     #expect(report.frames == 120)
     return try #require(report.measures)
@@ -46,8 +47,10 @@ struct LookaheadTests {
     let input = try #require(FileHandle(forReadingAtPath: Fixtures.path("h264-aac-2997.mp4")))
     #expect(FileManager.default.createFile(atPath: path, contents: nil))
     let output = try #require(FileHandle(forUpdatingAtPath: path))
+    let request = request(rungs)
     let report = TranscodeChunk.run(
-      request(rungs), input: input.fileDescriptor, output: output.fileDescriptor, demuxer: "mov")
+      request, lookaheads: TranscodeLookaheads(request), input: input.fileDescriptor,
+      output: output.fileDescriptor, demuxer: "mov")
     #expect(report.failure == nil)
     try input.close()
     try output.close()
@@ -148,8 +151,7 @@ struct LookaheadTests {
       let value = Int16((256 * (own.changes[0] + steps)).rounded())
       return [UInt8(truncatingIfNeeded: value >> 8), UInt8(truncatingIfNeeded: value)]
     }
-    let tree = MacroblockTree(
-      widthPixels: 32, heightPixels: 16, record: [3] + bytes(-2) + bytes(-6), without: own)
+    let tree = MacroblockTree(record: [3] + bytes(-2) + bytes(-6), without: own)
     // As high as the small one, so that nothing grows.
     let large = try MediaFrame(widthPixels: 128, heightPixels: 16, format: AV_PIX_FMT_YUV420P)
     try tree.give(to: large)

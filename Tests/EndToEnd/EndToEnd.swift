@@ -19,6 +19,16 @@ extension Trait where Self == OnBlockingThreads {
   static var onBlockingThreads: Self { Self() }
 }
 
+/// Does the same with all of them at once: most of such work is waiting.
+func together<Element: Sendable>(
+  _ elements: [Element], _ work: @escaping @Sendable (Element) async throws -> Void
+) async throws {
+  try await withThrowingTaskGroup(of: Void.self) { group in
+    for element in elements { group.addTask { try await work(element) } }
+    try await group.waitForAll()
+  }
+}
+
 /// Starts one server for a whole suite, which finds it as `Served.server`, and stops it after the last test:
 /// that it then ends with exit code 0 is one check more.
 struct Served: SuiteTrait, TestScoping {

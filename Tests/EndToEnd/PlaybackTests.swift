@@ -207,16 +207,6 @@ extension EndToEnd {
   }
 }
 
-/// Does the same with all of them at once: most of it is waiting for a process that keeps one core busy.
-func together<Element: Sendable>(
-  _ elements: [Element], _ work: @escaping @Sendable (Element) async throws -> Void
-) async throws {
-  try await withThrowingTaskGroup(of: Void.self) { group in
-    for element in elements { group.addTask { try await work(element) } }
-    try await group.waitForAll()
-  }
-}
-
 /// Where two lists of frames part, in words; `nil` when they are equal.
 private func firstDifference<Digest: Equatable>(_ frames: [Digest], _ source: [Digest]) -> String? {
   if frames == source { return nil }

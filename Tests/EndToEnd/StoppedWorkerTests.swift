@@ -6,10 +6,9 @@ extension EndToEnd {
   /// `kill -STOP` of a worker in the middle of a job: its lease passes on, somebody else does the job, and what it brings when it
   /// wakes is refused. Takes as long as a lease, 30 s.
   @Suite(.timeLimit(.minutes(8))) struct StoppedWorkerTests {
-    enum Place: String, CaseIterable, CustomTestStringConvertible {
+    enum Place: CaseIterable {
       case onTheStore
       case elsewhere
-      var testDescription: String { rawValue }
     }
 
     private struct State: Equatable {

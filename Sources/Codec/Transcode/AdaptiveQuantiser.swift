@@ -11,12 +11,14 @@ internal import Musl
 /// 1.0397 (log2 E - 14.427) steps of the quantiser, E being the energy of a macroblock: the sum of squares of its samples' differences
 /// from their mean, of luma and of both kinds of chroma.
 struct AdaptiveQuantiser {
+  let grid: MacroblockGrid
   /// In steps, row by row.
   let changes: [Float]
 
   /// - Parameter frame: 8 bits, 4:2:0. Complexity: O(samples).
   init(_ frame: MediaFrame) {
     let grid = MacroblockGrid(widthPixels: frame.widthPixels, heightPixels: frame.heightPixels)
+    self.grid = grid
     let planes = (0..<3).compactMap { number in
       frame.plane(number).map { plane in
         Plane(

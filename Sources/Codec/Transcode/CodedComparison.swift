@@ -31,9 +31,7 @@ final class CodedComparison {
 
   /// A picture on its way into the encoder, which stays the caller's.
   func given(_ frame: MediaFrame) throws(CodecError) {
-    let kept = try MediaFrame()
-    guard av_frame_ref(kept.pointer, frame.pointer) >= 0 else { throw .noMemory }
-    waiting.append(kept)
+    waiting.append(try frame.reference())
   }
 
   /// A packet that came out.

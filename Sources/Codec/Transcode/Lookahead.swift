@@ -49,8 +49,6 @@ final class Lookahead {
   static let descriptors: Int32 = 3
 
   let session: EncoderSession
-  private let widthPixels: Int
-  private let heightPixels: Int
   private let file: Int32
   private var recordsRead = 0
   /// Of pictures that are in the encoder.
@@ -63,8 +61,6 @@ final class Lookahead {
   ) throws(CodecError) {
     let statistics = try LookaheadStatistics()
     file = statistics.file
-    widthPixels = Int(rung.widthPixels)
-    heightPixels = Int(rung.heightPixels)
     session = try RungEncoder.open(
       EncoderChoice(rung.encoder), rung, request, colour, format: AV_PIX_FMT_YUV420P,
       part: .leads(statistics: statistics.name))
@@ -85,8 +81,7 @@ final class Lookahead {
     var tree: MacroblockTree?
     if slice.isReference {
       guard let quantiser else { throw .noAdvice }
-      tree = MacroblockTree(
-        widthPixels: widthPixels, heightPixels: heightPixels, record: try nextRecord(), without: quantiser)
+      tree = MacroblockTree(record: try nextRecord(of: quantiser.grid), without: quantiser)
     }
     advice[packet.pointee.pts] = PictureAdvice(type: slice.type, tree: tree)
   }
@@ -94,8 +89,8 @@ final class Lookahead {
   /// What there is to say of the picture with this time; nil as long as it is not known. To be asked once.
   func take(_ ticks: Int64) -> PictureAdvice? { advice.removeValue(forKey: ticks) }
 
-  private func nextRecord() throws(CodecError) -> [UInt8] {
-    let size = 1 + 2 * MacroblockGrid(widthPixels: widthPixels, heightPixels: heightPixels).count
+  private func nextRecord(of grid: MacroblockGrid) throws(CodecError) -> [UInt8] {
+    let size = 1 + 2 * grid.count
     fflush(nil)
     var record = [UInt8](repeating: 0, count: size)
     let count = record.withUnsafeMutableBytes { pread(file, $0.baseAddress, size, recordsRead * size) }

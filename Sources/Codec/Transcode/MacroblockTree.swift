@@ -7,7 +7,7 @@ internal import Musl
 #endif
 
 /// How a picture is divided into macroblocks, 16 pixels wide and high; the last ones may reach over its edge.
-struct MacroblockGrid: Equatable {
+struct MacroblockGrid {
   let widthPixels: Int
   let heightPixels: Int
 
@@ -25,8 +25,8 @@ struct MacroblockTree {
   /// - Parameters:
   ///   - record: of x264's file: a byte for its type, and two for each macroblock.
   ///   - quantiser: what is in them besides.
-  init(widthPixels: Int, heightPixels: Int, record: [UInt8], without quantiser: AdaptiveQuantiser) {
-    grid = MacroblockGrid(widthPixels: widthPixels, heightPixels: heightPixels)
+  init(record: [UInt8], without quantiser: AdaptiveQuantiser) {
+    grid = quantiser.grid
     changes = record.withUnsafeBytes { bytes in
       quantiser.changes.enumerated().map { number, own in
         let both = Int16(bigEndian: bytes.loadUnaligned(fromByteOffset: 1 + 2 * number, as: Int16.self))
@@ -77,8 +77,8 @@ struct MacroblockTree {
     guard let side = av_frame_new_side_data(frame.pointer, AV_FRAME_DATA_REGIONS_OF_INTEREST, size) else {
       throw .noMemory
     }
-    UnsafeMutableRawBufferPointer(start: side.pointee.data, count: size).copyBytes(
-      from: regions.withUnsafeBytes { Array($0) })
+    let target = UnsafeMutableRawBufferPointer(start: side.pointee.data, count: size)
+    regions.withUnsafeBytes { target.copyMemory(from: $0) }
   }
 
   /// - Parameter change: in 1/8 of a step.

@@ -24,15 +24,13 @@ final class RungEncoder {
   /// - Parameter comparesPictures: whether what comes out is decoded again and measured, which costs more than the encoding.
   init(
     _ rung: TranscodeRequest.Rung, of request: TranscodeRequest, colour: TranscodeColour,
-    part: LookaheadPart = .own,
-    comparesPictures: Bool = false
+    part: LookaheadPart, comparesPictures: Bool = false
   ) throws(CodecError) {
     self.rung = rung
     self.part = part
     let choice = try EncoderChoice(rung.encoder)
     self.choice = choice
-    // Ten bits are worth their rate only where there is more than standard range to show.
-    let isDeep = rung.keepsHDR && request.isHDR
+    let isDeep = request.isDeep(rung)
     let format = isDeep ? AV_PIX_FMT_YUV420P10LE : AV_PIX_FMT_YUV420P
     scale = try PictureScaling.stage(
       upright: (rung.widthPixels, rung.heightPixels), format: isDeep ? "yuv420p10le" : "yuv420p", of: request)

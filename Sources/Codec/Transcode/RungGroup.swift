@@ -27,25 +27,27 @@ final class RungGroup {
   ///   - frame: nil at the end. It may be held on to, but is not changed.
   ///   - isKey: whether it begins a group of pictures.
   func push(_ frame: MediaFrame?, isKey: Bool, _ take: Take) throws(CodecError) {
-    for (encoder, track) in independent {
-      try encoder.push(frame, isKey: isKey) { packet throws(CodecError) in try take(packet, track) }
-    }
-    guard let lookahead, !followers.isEmpty else { return }
+    try push(frame, isKey, nil, to: independent, take)
+    guard let lookahead else { return }
     if let frame { waiting.append((try frame.reference(), isKey)) }
     var known = 0
     while known < waiting.count, let advice = lookahead.take(waiting[known].frame.pointer.pointee.pts) {
-      for (encoder, track) in followers {
-        try encoder.push(waiting[known].frame, isKey: waiting[known].isKey, advice: advice) {
-          packet throws(CodecError) in try take(packet, track)
-        }
-      }
+      try push(waiting[known].frame, waiting[known].isKey, advice, to: followers, take)
       known += 1
     }
     waiting.removeFirst(known)
     guard frame == nil else { return }
     guard waiting.isEmpty else { throw .noAdvice }
-    for (encoder, track) in followers {
-      try encoder.push(nil, isKey: false) { packet throws(CodecError) in try take(packet, track) }
+    try push(nil, false, nil, to: followers, take)
+  }
+
+  private func push(
+    _ frame: MediaFrame?, _ isKey: Bool, _ advice: PictureAdvice?, to members: [Member], _ take: Take
+  ) throws(CodecError) {
+    for (encoder, track) in members {
+      try encoder.push(frame, isKey: isKey, advice: advice) { packet throws(CodecError) in
+        try take(packet, track)
+      }
     }
   }
 }

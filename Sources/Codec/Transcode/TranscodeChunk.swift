@@ -25,13 +25,13 @@ public enum TranscodeChunk {
   ///
   /// The output stays empty where the report says 0 frames.
   /// - Parameters:
-  ///   - lookaheads: made before the sandbox was entered; nil, without a sandbox, makes them here.
+  ///   - lookaheads: of this request, made before the sandbox was entered.
   ///   - input: open for reading, seekable.
   ///   - output: open for writing, seekable, empty.
   ///   - demuxer: one of `DecodeLimits.demuxers`.
   ///   - progress: called now and then with 0 to 1000, where the chunk has an end.
   public static func run(
-    _ request: TranscodeRequest, lookaheads: TranscodeLookaheads? = nil, input: Int32, output: Int32,
+    _ request: TranscodeRequest, lookaheads: TranscodeLookaheads, input: Int32, output: Int32,
     demuxer: String,
     limits: DecodeLimits = DecodeLimits(), progress: (Int) -> Void = { _ in }
   ) -> TranscodeReport {
@@ -40,7 +40,7 @@ public enum TranscodeChunk {
       guard request.isSound else { throw .unsoundRequest }
       let decoder = try VideoDecoder(
         limits.open(input, demuxer), stream: nil, trackID: request.trackID, limits: limits)
-      let run = try ChunkRun(request, decoder, lookaheads ?? TranscodeLookaheads(request))
+      let run = try ChunkRun(request, decoder, lookaheads)
       report.warnings = run.warnings
       try run.encode(to: output, progress: progress)
       report.frames = run.frames
@@ -56,7 +56,7 @@ public enum TranscodeChunk {
   ///
   /// - Returns: with a measure for each rung of the probe, where there is a picture.
   public static func measure(
-    _ probe: TranscodeProbe, lookaheads: TranscodeLookaheads? = nil, input: Int32, demuxer: String,
+    _ probe: TranscodeProbe, lookaheads: TranscodeLookaheads, input: Int32, demuxer: String,
     limits: DecodeLimits = DecodeLimits(),
     progress: (Int) -> Void = { _ in }
   ) -> TranscodeReport {
@@ -66,8 +66,7 @@ public enum TranscodeChunk {
       let decoder = try VideoDecoder(
         limits.open(input, demuxer), stream: nil, trackID: probe.request.trackID, limits: limits)
       let run = try ChunkRun(
-        probe.request, decoder, lookaheads ?? TranscodeLookaheads(probe.request),
-        comparesPictures: probe.comparesPictures)
+        probe.request, decoder, lookaheads, comparesPictures: probe.comparesPictures)
       report.warnings = run.warnings
       try run.encode(to: nil, progress: progress)
       report.frames = run.frames
@@ -88,6 +87,9 @@ extension TranscodeRequest {
   func framesPerSecond(of rung: Rung) -> Double {
     Double(framesPerSecondNumerator) / Double(framesPerSecondDenominator) / Double(max(1, rung.frameStep))
   }
+
+  /// Whether a rung's samples have ten bits, which are worth their rate only where there is more than standard range to show.
+  func isDeep(_ rung: Rung) -> Bool { rung.keepsHDR && isHDR }
 
   /// Whether its numbers lie where arithmetic with them is safe.
   var isSound: Bool {
@@ -134,9 +136,9 @@ private final class ChunkRun {
     let timescale = Int64(request.timescale)
     var rungs: [RungEncoder] = []
     var members: [RungKind: [RungGroup.Member]] = [:]
+    let colour = request.colour ?? TranscodeColour(decoder.description)
     for (track, rung) in request.rungs.enumerated() {
       let kind = RungKind(rung, of: request)
-      let colour = request.colour ?? TranscodeColour(decoder.description)
       let encoder = try RungEncoder(
         rung, of: request, colour: kind.keepsHDR ? colour : .toneMapped, part: lookaheads[track],
         comparesPictures: comparesPictures)

@@ -60,9 +60,9 @@ struct RungKind: Hashable {
   init(_ rung: TranscodeRequest.Rung, of request: TranscodeRequest) {
     frameStep = rung.frameStep
     keepsHDR = rung.keepsHDR || !request.isHDR
-    let isDeep = rung.keepsHDR && request.isHDR
     preset =
-      !isDeep && (try? EncoderChoice(rung.encoder))?.name == "libx264" ? EncoderChoice.x264Preset(rung) : nil
+      !request.isDeep(rung) && (try? EncoderChoice(rung.encoder))?.name == "libx264"
+      ? EncoderChoice.x264Preset(rung) : nil
   }
 
   /// The two fastest presets weigh no macroblocks.
